@@ -1,0 +1,28 @@
+# The two commands of the README, and what CI runs. Everything is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+LAB ?= lab
+
+.PHONY: setup demo test check lint clean simulations
+
+# One stamp: setting up again is free unless pyproject.toml changed.
+.venv/.ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	touch $@
+
+setup: .venv/.ready
+
+demo: setup
+	$(BIN)/gearsy run reversal-curse --quick --lab $(LAB)
+
+test: setup lint
+	$(BIN)/gearsy models pull smollm2-135m
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache

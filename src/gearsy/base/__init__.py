@@ -1,0 +1,1 @@
+"""Floor 0: records, protocols, errors and digests that every other floor speaks in."""

@@ -1,0 +1,479 @@
+"""The local system: a causal language model from a folder, asked in batches.
+
+Scoring packs a prompt and all of its completions into one row: every completion sees the prompt and itself,
+none sees another, so the prompt is computed once whatever the number of completions, in one forward pass.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads can make two slower than one; before torch
+
+import torch
+from peft import PeftConfig, PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.utils import logging as transformers_logging
+
+from gearsy.base.digests import digest, file_digest
+from gearsy.base.errors import BadModel, Unsupported, unknown
+from gearsy.base.records import (
+    Failure,
+    Message,
+    Prompt,
+    Reply,
+    Request,
+    Response,
+    Sampling,
+    Scored,
+    State,
+    Usage,
+)
+
+MAX_TOKENS_A_PASS = 2048
+MAX_LOGITS_A_PASS = 48_000_000  # numbers of the vocabulary-sized output held at once: 192 MB in fp32
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise `BadModel` unless `folder` holds a causal LM that can be loaded without running foreign code."""
+    if not folder.is_dir():
+        raise BadModel(f"{folder} is no folder; give one that holds config.json, a tokenizer and *.safetensors.")
+    if not (folder / "config.json").exists():
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
+        raise BadModel(
+            f"{folder} is no model: it has no config.json (it holds {found}). Give a Hugging Face model folder."
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(p.name for pattern in PICKLED for p in folder.glob(pattern))
+        if pickled:
+            raise BadModel(
+                f"{folder} holds only pickle weights ({pickled[0]}), which run code when they are loaded; they are refused. "
+                "Convert them to safetensors first: load them where you trust them and save_pretrained(...)."
+            )
+        raise BadModel(f"{folder} has no weights: *.safetensors is wanted.")
+    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise BadModel(f"{folder} has no tokenizer: tokenizer.json is wanted.")
+
+
+@dataclass(kw_only=True)
+class Weights:
+    """A base model in memory, loaded at first use and shared by its adapters."""
+
+    folder: Path
+    dtype: Literal["fp32", "bf16"]
+    device: str
+    adapters: dict[str, str] = field(default_factory=dict)
+    """Attached adapters: folder -> the name that peft knows it by."""
+    wrapped: Any = None
+    """peft's wrapper round `base`, once there is an adapter."""
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of each file that could change an answer, by name."""
+        kept = sorted(p for p in self.folder.iterdir() if p.suffix in (".safetensors", ".json", ".jinja"))
+        return {p.name: file_digest(p) for p in kept if p.name not in ("gearsy-model.json", "manifest.json")}
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def base(self) -> Any:
+        quiet_transformers()
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self.folder, dtype=DTYPES[self.dtype], use_safetensors=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BadModel(f"{self.folder} could not be loaded as a causal language model: {reason}") from error
+        return model.to(self.device).eval().requires_grad_(False)  # noqa: FBT003 - torch's signature
+
+    def using(self, adapter: Path | None) -> Any:
+        """The model with exactly `adapter` active, or the bare base."""
+        if adapter is None:
+            if self.wrapped is not None:
+                self.wrapped.base_model.disable_adapter_layers()
+            return self.base
+        if str(adapter) not in self.adapters:
+            name = f"adapter{next(self.numbers)}"
+            if self.wrapped is None:
+                self.wrapped = PeftModel.from_pretrained(self.base, str(adapter), adapter_name=name)
+            else:
+                self.wrapped.load_adapter(str(adapter), adapter_name=name)
+            self.adapters[str(adapter)] = name
+        return self._switched(self.adapters[str(adapter)]).eval()
+
+    def learning(self, config: PeftConfig) -> tuple[Any, str]:
+        """The model with a fresh adapter, ready to be trained, and the adapter's name; `attach` it once it is kept."""
+        name = f"adapter{next(self.numbers)}"
+        if self.wrapped is None:
+            self.wrapped = PeftModel(self.base, config, adapter_name=name)
+        else:
+            self.wrapped.add_adapter(name, config)
+        return self._switched(name).train(), name
+
+    def attach(self, adapter: Path, name: str) -> None:
+        """Remember that the adapter kept in folder `adapter` is in memory already, as `name`."""
+        self.adapters[str(adapter)] = name
+
+    def _switched(self, name: str) -> Any:
+        self.wrapped.base_model.enable_adapter_layers()
+        self.wrapped.set_adapter(name)
+        return self.wrapped
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSystem:
+    """A causal language model in a folder, with an adapter or bare: respond, logprobs, and both in batches.
+
+    A prompt that is a string is continued as it stands; one that is made of messages goes through the model's
+    chat template. The digest covers the weights' bytes, tokenizer, adapter, dtype and kind of device.
+    """
+
+    name: str
+    weights: Weights
+    adapter: Path | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, name: str = "", dtype: str = "auto", device: str = "auto") -> "LocalSystem":
+        """The model in `folder`; dtype `auto` is bf16 on a GPU that has it and fp32 elsewhere. Loads no weights yet."""
+        check_model_folder(folder)
+        if device not in ("auto", "cpu", "cuda"):
+            raise unknown("device", device, ("auto", "cpu", "cuda"))
+        if device == "cuda" and not torch.cuda.is_available():
+            raise Unsupported("device is 'cuda', and torch sees no GPU here; use --device cpu.")
+        if dtype not in ("auto", *DTYPES):
+            raise unknown("dtype", dtype, ("auto", *DTYPES))
+        where = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+        if dtype == "auto":
+            dtype = "bf16" if where == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        return cls(
+            name=name or folder.name,
+            weights=Weights(folder=folder, dtype="bf16" if dtype == "bf16" else "fp32", device=where),
+        )
+
+    @property
+    def digest(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        adapter = {p.name: file_digest(p) for p in sorted(self.adapter.glob("adapter_*"))} if self.adapter else {}
+        kind = {"dtype": self.weights.dtype, "device": self.weights.device.split(":")[0]}
+        return digest("system", {"kind": "local", "files": self.weights.files, "adapter": adapter, **kind})
+
+    def describe(self) -> str:
+        """The choices that were made: dtype and device."""
+        return f"{self.weights.dtype} on {self.weights.device}"
+
+    def with_adapter(self, adapter: Path, name: str) -> "LocalSystem":
+        """M′: these weights, shared in memory, with a peft adapter on top."""
+        return LocalSystem(name=name, weights=self.weights, adapter=adapter)
+
+    def release(self) -> None:
+        """Give back the memory of the weights, unless an adapter shares them; they load again when they are needed."""
+        if self.weights.wrapped is None:
+            self.weights.__dict__.pop("base", None)
+
+    def respond(self, prompt: Prompt, sampling: Sampling, n: int) -> list[Response | Failure]:
+        if n < 1:
+            raise Unsupported(f"n is {n}; ask for at least 1 answer.")
+        each = [_reseeded(sampling, index) for index in range(n)]
+        replies = self._generate([Request(prompt=prompt, sampling=one) for one in each])
+        return [reply for reply in replies if not isinstance(reply, Scored)]
+
+    def logprobs(self, prompt: Prompt, completions: Sequence[str]) -> Scored | Failure:
+        reply = self._score([Request(prompt=prompt, completions=tuple(completions))])[0]
+        return reply if isinstance(reply, Scored | Failure) else Failure(reason="not scored", detail=reply.text)
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        replies: dict[int, Reply] = {}
+        for scoring in (True, False):
+            chosen = [i for i, request in enumerate(requests) if bool(request.completions) is scoring]
+            answered = (self._score if scoring else self._generate)([requests[i] for i in chosen])
+            replies.update(zip(chosen, answered, strict=True))
+        return [replies[i] for i in range(len(requests))]
+
+    # Text to tokens
+
+    def _text(self, prompt: Prompt) -> tuple[str, bool]:
+        """The prompt as text, and whether the tokenizer is still to add its special tokens."""
+        if isinstance(prompt, str):
+            return prompt, True
+        tokenizer = self.weights.tokenizer
+        if not tokenizer.chat_template:
+            raise Unsupported(f"{self.name} has no chat template; give the prompt as plain text.")
+        return tokenizer.apply_chat_template(_turns(prompt), tokenize=False, add_generation_prompt=True), False
+
+    def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+        return self.weights.tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+
+    def _split(self, request: Request) -> tuple[list[int], list[list[int]]]:
+        """Tokens of the prompt and of each completion; the cut lies where the joint encodings first differ from it."""
+        text, special = self._text(request.prompt)
+        prefix, *wholes = self._encode([text, *(text + c for c in request.completions)], special=special)
+        if not prefix:
+            bos = self.weights.tokenizer.bos_token_id
+            if bos is None:
+                raise Unsupported(
+                    f"{self.name} has no start token, so an empty prompt cannot be scored; give a prompt."
+                )
+            prefix, wholes = [bos], [[bos, *whole] for whole in wholes]
+        cut = min(_common(prefix, whole) for whole in wholes)
+        cut = min(cut, min(len(whole) for whole in wholes) - 1)
+        return prefix[:cut], [whole[cut:] for whole in wholes]
+
+    # Scoring
+
+    def _score(self, requests: Sequence[Request]) -> list[Reply]:
+        rows = [_Row(*self._split(request)) for request in requests]
+        replies: list[Reply] = [Failure(reason="not asked")] * len(rows)
+        limit = getattr(self.weights.base.config, "max_position_embeddings", None) or 1 << 30
+        for i, row in enumerate(rows):
+            if row.longest > limit:
+                detail = f"{row.longest} tokens; {self.name} reads at most {limit}."
+                replies[i] = Failure(reason="prompt too long", detail=detail)
+        fitting = [i for i, row in enumerate(rows) if row.longest <= limit]
+        vocabulary = self.weights.base.config.vocab_size
+        for chosen in _passes([rows[i] for i in fitting], vocabulary):
+            started = time.perf_counter()
+            sums = self._score_pass([rows[fitting[j]] for j in chosen])
+            share = (time.perf_counter() - started) / len(chosen)
+            for j, values in zip(chosen, sums, strict=True):
+                row = rows[fitting[j]]
+                usage = Usage(prompt_tokens=len(row.prefix), completion_tokens=sum(map(len, row.rests)))
+                counts = tuple(len(rest) for rest in row.rests)
+                replies[fitting[j]] = Scored(logprobs=values, n_tokens=counts, usage=usage, latency_s=round(share, 6))
+        return replies
+
+    @torch.inference_mode()
+    def _score_pass(self, rows: Sequence["_Row"]) -> list[tuple[float, ...]]:
+        left = max(len(row.prefix) for row in rows)
+        right = max(row.width for row in rows)
+        tokens = torch.zeros(len(rows), left + right, dtype=torch.long)
+        positions, groups = torch.zeros_like(tokens), torch.full_like(tokens, -1)
+        for b, row in enumerate(rows):
+            begin = left - len(row.prefix)
+            tokens[b, begin:left] = torch.tensor(row.prefix)
+            positions[b, begin:left] = torch.arange(len(row.prefix))
+            groups[b, begin:left] = 0
+            at = left
+            for g, rest in enumerate(row.rests, start=1):
+                fed = len(rest) - 1  # the last token is predicted, never fed
+                tokens[b, at : at + fed] = torch.tensor(rest[:-1], dtype=torch.long)
+                positions[b, at : at + fed] = len(row.prefix) + torch.arange(fed)
+                groups[b, at : at + fed] = g
+                at += fed
+        device, model = self.weights.device, self.weights.using(self.adapter)
+        mask = _packed_mask(groups, DTYPES[self.weights.dtype]).to(device)
+        logits = model(
+            input_ids=tokens.to(device),
+            attention_mask=mask,
+            position_ids=positions.to(device),
+            use_cache=False,
+            logits_to_keep=right + 1,
+        ).logits
+        return [_row_sums(logits[b].float(), row) for b, row in enumerate(rows)]
+
+    # Generating
+
+    def _generate(self, requests: Sequence[Request]) -> list[Reply]:
+        prompts = [
+            self._encode([text], special=special)[0] for text, special in (self._text(r.prompt) for r in requests)
+        ]
+        limit = getattr(self.weights.base.config, "max_position_embeddings", None) or 1 << 30
+        replies: list[Reply] = []
+        for ids, request in zip(prompts, requests, strict=True):
+            long = len(ids) + request.sampling.max_tokens > limit
+            detail = f"{len(ids)} tokens and {request.sampling.max_tokens} to come; {self.name} reads at most {limit}."
+            replies.append(Failure(reason="prompt too long", detail=detail) if long else Failure(reason="not asked"))
+        fitting = [i for i, reply in enumerate(replies) if isinstance(reply, Failure) and reply.reason == "not asked"]
+        order = sorted(fitting, key=lambda i: len(prompts[i]))
+        for start in range(0, len(order), 16):
+            chosen = order[start : start + 16]
+            begun = time.perf_counter()
+            drawn = self._generate_pass([prompts[i] or [self._start()] for i in chosen], [requests[i] for i in chosen])
+            share = round((time.perf_counter() - begun) / len(chosen), 6)
+            for i, (text, state, n_tokens) in zip(chosen, drawn, strict=True):
+                usage = Usage(prompt_tokens=len(prompts[i]), completion_tokens=n_tokens)
+                replies[i] = Response(text=text, state=state, usage=usage, latency_s=share)
+        return replies
+
+    def _start(self) -> int:
+        bos = self.weights.tokenizer.bos_token_id
+        if bos is None:
+            raise Unsupported(f"{self.name} has no start token, so it cannot continue an empty prompt; give a prompt.")
+        return bos
+
+    @torch.inference_mode()
+    def _generate_pass(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[tuple[str, State, int]]:
+        tokenizer, device = self.weights.tokenizer, self.weights.device
+        model = self.weights.using(self.adapter)
+        left = max(map(len, prompts))
+        fed = torch.tensor([[0] * (left - len(p)) + p for p in prompts], device=device)
+        mask = torch.tensor([[0] * (left - len(p)) + [1] * len(p) for p in prompts], device=device)
+        drawers = [_Drawer(request.sampling, request.prompt, tokenizer) for request in requests]
+        cache = DynamicCache(config=model.config)
+        for _ in range(max(request.sampling.max_tokens for request in requests)):
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -fed.shape[1] :]
+            logits = (
+                model(
+                    input_ids=fed, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+                )
+                .logits[:, -1]
+                .float()
+            )
+            chosen = [drawer.take(row) for drawer, row in zip(drawers, logits, strict=True)]
+            if all(drawer.done for drawer in drawers):
+                break
+            fed = torch.tensor(chosen, device=device)[:, None]
+            mask = torch.cat([mask, torch.ones_like(fed)], dim=1)
+        return [drawer.result() for drawer in drawers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One prompt with its completions, as tokens."""
+
+    prefix: list[int]
+    rests: list[list[int]]
+
+    @property
+    def width(self) -> int:
+        """Tokens that are fed after the prompt."""
+        return sum(len(rest) - 1 for rest in self.rests)
+
+    @property
+    def longest(self) -> int:
+        """Positions of the longest completion with its prompt."""
+        return len(self.prefix) + max(map(len, self.rests))
+
+
+class _Drawer:
+    """Draws one answer token by token, from its own generator, until a stop string, the end token or the limit."""
+
+    def __init__(self, sampling: Sampling, prompt: Prompt, tokenizer: Any) -> None:
+        self.sampling, self.tokenizer = sampling, tokenizer
+        text = prompt if isinstance(prompt, str) else _turns(prompt)
+        seed = int(digest("sample", [sampling.seed, text])[:15], 16)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.ids: list[int] = []
+        self.text, self.done, self.state = "", False, "ok"
+
+    def take(self, logits: torch.Tensor) -> int:
+        """The next token from fp32 `logits` [V]; a finished answer takes no more, and pads."""
+        if self.done:
+            return 0
+        if self.sampling.temperature == 0:
+            token = int(logits.argmax())
+        else:
+            shares = torch.softmax(logits.cpu() / self.sampling.temperature, dim=-1)
+            token = int(torch.multinomial(shares, 1, generator=self.generator))
+        if token == self.tokenizer.eos_token_id:
+            self.done = True
+            return token
+        self.ids.append(token)
+        self.text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
+        for stop in self.sampling.stop:
+            if stop in self.text:
+                self.text, self.done = self.text.split(stop)[0], True
+                return token
+        if len(self.ids) >= self.sampling.max_tokens:
+            self.done, self.state = True, "truncated"
+        return token
+
+    def result(self) -> tuple[str, State, int]:
+        state: State = "empty" if not self.text.strip() else "truncated" if self.state == "truncated" else "ok"
+        return self.text, state, len(self.ids)
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.text} for message in messages]
+
+
+def _reseeded(sampling: Sampling, index: int) -> Sampling:
+    return Sampling(
+        temperature=sampling.temperature,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        seed=sampling.seed + index,
+    )
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    """Length of the common start of two token lists."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _passes(rows: Sequence[_Row], vocabulary: int) -> Iterator[list[int]]:
+    """Indices of rows that go through the model together: of like length, within the limits of memory."""
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].prefix), rows[i].width, i))
+    batch: list[int] = []
+    left = right = 0
+    for i in order:
+        wider = max(left, len(rows[i].prefix)), max(right, rows[i].width)
+        size = len(batch) + 1
+        too_many = size * sum(wider) > MAX_TOKENS_A_PASS or size * (wider[1] + 1) * vocabulary > MAX_LOGITS_A_PASS
+        if batch and too_many:
+            yield batch
+            batch, wider = [], (len(rows[i].prefix), rows[i].width)
+        batch.append(i)
+        left, right = wider
+    if batch:
+        yield batch
+
+
+def _packed_mask(groups: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Additive attention mask [B, 1, P, P]: a token sees the prompt (group 0) and its own completion, up to itself."""
+    width = groups.shape[1]
+    query, key = groups[:, :, None], groups[:, None, :]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    sees = causal & (key >= 0) & ((key == 0) | (key == query))
+    # The lowest finite number and not -inf: a padded row that sees nothing must not become NaN.
+    return torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)[:, None]
+
+
+def _row_sums(logits: torch.Tensor, row: _Row) -> tuple[float, ...]:
+    """Summed log-probability of each completion from `logits` [1 + fed, V]; entry 0 is the prompt's last position."""
+    at, where, wanted = 1, [], []
+    for rest in row.rests:
+        where += [0, *range(at, at + len(rest) - 1)]
+        wanted += rest
+        at += len(rest) - 1
+    normal = torch.logsumexp(logits[:at], dim=-1)
+    index = torch.tensor(where, device=logits.device)
+    values = logits[index, torch.tensor(wanted, device=logits.device)] - normal[index]
+    parts = torch.split(values.double().cpu(), [len(rest) for rest in row.rests])
+    return tuple(min(float(part.sum()), 0.0) for part in parts)
+
+
+def quiet_transformers() -> None:
+    """No progress bars and no advice from transformers: gearsy tells of its own progress."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def save_dequantised(gguf: Path, folder: Path) -> None:
+    """Save a GGUF file's model and tokenizer as an ordinary fp32 folder, with the same logits."""
+    quiet_transformers()
+    where: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    # The loader leaves its quantisation record behind, and save_pretrained then refuses: build it anew without.
+    config = model.config
+    if getattr(config, "quantization_config", None) is not None:
+        del config.quantization_config
+    config._name_or_path = gguf.stem
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(model.state_dict())
+    plain.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
