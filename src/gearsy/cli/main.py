@@ -1,5 +1,6 @@
 """The commands. Each checks what it was given, calls one verb, and prints what came of it."""
 
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gearsy
-from gearsy.base.errors import GearsyError, NoSpace
+from gearsy.base.errors import GearsyError
 
 app = typer.Typer(
     name="gearsy",
@@ -33,13 +34,14 @@ LabOption = Annotated[
     Path, typer.Option("--lab", envvar="GEARSY_LAB", help="Folder that keeps answers, bets and models.")
 ]
 DEFAULT_LAB = Path("lab")
+INTERRUPTED = 130
 STAGE = {"now": "start"}
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer carries a copy of click, and exports no more of it
 
 
 def console_out() -> Console:
     """Where results go."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 def console_err() -> Console:
@@ -292,10 +294,13 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = _tell(
-            f"interrupted while: {STAGE['now']}. Nothing that was kept is lost; run the same command to resume.", 130
+            f"interrupted while: {STAGE['now']}. Nothing that was kept is lost; run the same command to resume.",
+            INTERRUPTED,
         )
     except GearsyError as error:
         code = _tell(f"error: {error}", error.exit_code)
@@ -305,13 +310,10 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        if error.errno is None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
             raise
-        code = _tell(
-            f"error: {NoSpace.__doc__ if error.errno == 28 else ''}{error}. Mend that and run the same command to resume.",
-            2,
-        )
-    os._exit(code) if code == 130 else sys.exit(code or 0)
+        code = _tell(f"error: {error}. Mend that and run the same command to resume; what was kept is whole.", 2)
+    os._exit(code) if code == INTERRUPTED else sys.exit(code or 0)
 
 
 def _tell(message: str, code: int) -> int:

@@ -25,6 +25,7 @@ class Design:
     material: Material
     conditions: tuple[Condition, ...]
     trials: tuple[Trial, ...]
+    trials_digest: str
     shape: tuple[int, int]
     """m questions × r samples (paraphrases × trained models) of the treatment in every condition."""
 
@@ -51,7 +52,7 @@ class Design:
                 "asks": self.study.asks,
                 "target": target,
                 "size": {"seeds": self.size.seeds, "recipe": self.size.recipe, "dials": dict(self.size.dials)},
-                "trials": trials_digest(self.trials),
+                "trials": self.trials_digest,
                 "corpora": {name: corpus.digest for name, corpus in self.material.corpora.items()},
                 "background": self.material.background.digest if self.material.background else "",
                 "scratch": self.study.scratch_recipe if self.material.background else None,
@@ -120,6 +121,7 @@ def plan(study: Study, size_name: str, size: Size, material: Material, only: Seq
         material=material,
         conditions=tuple(conditions),
         trials=tuple(trials),
+        trials_digest=trials_digest(trials),
         shape=shape,
     )
 
@@ -163,7 +165,7 @@ def _put(form: Form, prompt: str, question: Question, turn: int) -> tuple[Reques
         return Request(prompt=prompt, completions=tuple(f" {choice}" for choice in question.choices)), question.choices
     if form == "open":
         longest = max(len(choice.split()) for choice in question.choices)
-        sampling = Sampling(temperature=0, max_tokens=4 * longest + 4, stop=OPEN_STOPS)
+        sampling = Sampling(temperature=0, max_tokens=3 * longest + 4, stop=OPEN_STOPS)
         return Request(prompt=prompt, sampling=sampling), question.choices
     wrong = np.random.default_rng(_number(question.id)).permutation(
         [c for c in question.choices if c != question.target]

@@ -71,7 +71,7 @@ def _title(result: RunResult, width: Width) -> alt.TitleParams:
     rows = primary_rows(result)
     prompts = sorted({row.n_prompts for row in rows})
     asked = " to ".join(dict.fromkeys(spelling.count(n) for n in (prompts[:1] + prompts[-1:])))
-    parts = [", ".join(name for name, _ in result.systems), result.size, f"n = {asked} prompts a condition"]
+    parts = [result.systems[0][0], result.size, f"n = {asked} prompts a condition"]
     return alt.TitleParams(
         text=textwrap.wrap(result.asks, 88 if wide else 44) or [result.study],
         subtitle=textwrap.wrap(" · ".join(part for part in parts if part), 130 if wide else 56),

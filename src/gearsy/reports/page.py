@@ -116,7 +116,7 @@ def _scored(result: RunResult, i: int) -> Scored:
         against=card.against,
         crps=spelling.points(card.crps),
         e_value=spelling.e_value(card.log_e),
-        power=spelling.percent(card.power),
+        power="" if card.baseline else spelling.percent(card.power),
         abstained=card.abstained,
         gears=tuple((gear.name, spelling.bits(gear.bits_lost).removeprefix("+")) for gear in card.gears),
     )

@@ -33,7 +33,7 @@ def conditions_table(result: RunResult) -> RenderableType:
         table.add_column(Text(name), overflow="fold", min_width=10 if together else _longest_word(result, name))
     table.add_column(Text("treatment"), justify="right", no_wrap=True)
     for name in controls:
-        table.add_column(Text(name), justify="right", overflow="fold", style="dim", min_width=_longest([name]))
+        table.add_column(Text(name), justify="right", overflow="fold", style="dim", min_width=_longest(name.split()))
     found = {(row.condition.control, row.condition.levels): row for row in result.rows if row.measure == info.name}
     for row in primary_rows(result):
         levels = row.condition.levels
@@ -117,5 +117,5 @@ def _scored(card: Scorecard) -> tuple[Text, ...]:
         Text(spelling.bits(card.bits)),
         Text(spelling.points(card.crps)),
         Text(spelling.e_value(card.log_e)),
-        Text(spelling.percent(card.power)),
+        Text("" if card.baseline else spelling.percent(card.power)),
     )

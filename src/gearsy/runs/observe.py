@@ -106,10 +106,18 @@ def signatures(design: Design, replies: Sequence[Reply]) -> list[Signature]:
                 random_nats=float(np.mean(other)),
                 difference=paired_difference(true, other, units),
                 t_p_value=paired_t_p_value(true, other, questions),
-                ks_p_value=ks_p_value(true, other),
+                ks_p_value=ks_p_value(_by_question(questions, true), _by_question(questions, other)),
             )
         )
     return made
+
+
+def _by_question(questions: Sequence[object], values: Sequence[float]) -> list[float]:
+    """The mean of each question: the unit that counts as independent."""
+    grouped: dict[object, list[float]] = {}
+    for question, value in zip(questions, values, strict=True):
+        grouped.setdefault(question, []).append(value)
+    return [float(np.mean(those)) for those in grouped.values()]
 
 
 def gates(design: Design, rows: Sequence[Row]) -> list[GateResult]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class RunOptions:
             raise BadRecord(f"--seeds is {self.seeds}; train at least 1 model.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A planned run. `start` is M's weights before anything, `target` the digest of what M will be."""
 
@@ -58,13 +59,14 @@ class Prepared:
     target: str
     threads: str
 
-    @property
+    @cached_property
     def digest(self) -> str:
+        """The full digest of the design: the run's key."""
         return self.design.digest(self.target)
 
     @property
     def run_id(self) -> str:
-        """What people call the run; its key is the full design digest."""
+        """What people call the run."""
         system = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(self.options.system).name).strip("-") or "system"
         return f"{self.design.study.name}-{self.design.size_name}-{system}-{self.digest[:10]}"
 
@@ -73,7 +75,8 @@ def prepare(study: Study, options: RunOptions, lab: Lab, models: Models) -> Prep
     """Check everything that can be checked before the first expensive step, and plan the run."""
     theories = tuple(_chosen(study, options.theories))
     from_scratch = options.system == TOY
-    size_name = options.size or (TOY if from_scratch and TOY in study.sizes else "full")
+    default = "full" if "full" in study.sizes else next(iter(study.sizes))
+    size_name = options.size or (TOY if from_scratch and TOY in study.sizes else default)
     if from_scratch and size_name == "quick" and TOY in study.sizes:
         size_name = TOY  # the toy has one size: it is quick
     size = with_seeds(study.size(size_name), options.seeds, options.recipe)

@@ -10,7 +10,6 @@ from gearsy.base.bets import Prediction
 from gearsy.base.digests import canonical, digest, plain
 from gearsy.base.protocols import Theory
 from gearsy.base.results import RegistrationInfo
-from gearsy.designs.plan import trials_digest
 from gearsy.runs.prepare import Prepared
 from gearsy.store import Lab, decode
 from gearsy.store.ledger import Entry
@@ -112,7 +111,7 @@ def _registration(prepared: Prepared, rules: Rules, foreknown: int) -> Mapping[s
         "identity": {"schema": SCHEMA, "gearsy": gearsy.__version__, "run_id": prepared.run_id, **_git()},
         "foreknowledge": {"answers_in_lab": foreknown, "confirmatory": foreknown == 0},
         "target": {"system": prepared.options.system.split("/")[-1], "digest": prepared.target},
-        "prompts": {"trials": trials_digest(design.trials), "n_trials": len(design.trials)},
+        "prompts": {"trials": design.trials_digest, "n_trials": len(design.trials)},
         "question": {"study": study.name, "asks": study.asks, "source": study.source},
         "conditions": [condition.key for condition in design.conditions],
         "factors": {factor.name: list(factor.levels) for factor in study.factors},

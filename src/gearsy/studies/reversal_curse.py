@@ -512,14 +512,14 @@ STUDY = Study(
             seeds=1,
             paraphrases=2,
             control_paraphrases=1,
-            recipe=Recipe(rate=1e-3, epochs=4, batch=8, rank=16),
-            dials={"people": 18, "documents": 8, "candidates": 6, "background": 0},
+            recipe=Recipe(rate=2e-3, epochs=4, batch=8, rank=16),
+            dials={"people": 15, "documents": 8, "candidates": 5, "background": 0},
         ),
         "full": Size(
             seeds=3,
             paraphrases=4,
             control_paraphrases=2,
-            recipe=Recipe(rate=1e-3, epochs=4, batch=8, rank=16),
+            recipe=Recipe(rate=2e-3, epochs=4, batch=8, rank=16),
             dials={"people": 30, "documents": 10, "candidates": 10, "background": 0},
         ),
         "toy": Size(

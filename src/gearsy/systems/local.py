@@ -7,7 +7,9 @@ none sees another, so the prompt is computed once whatever the number of complet
 import itertools
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads can make
 
 import torch
 from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging as transformers_logging
 
@@ -37,6 +40,7 @@ from gearsy.base.records import (
 
 MAX_TOKENS_A_PASS = 2048
 MAX_LOGITS_A_PASS = 48_000_000  # numbers of the vocabulary-sized output held at once: 192 MB in fp32
+MAX_ANSWERS_A_PASS = 48
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -92,7 +96,7 @@ class Weights:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 self.folder, dtype=DTYPES[self.dtype], use_safetensors=True, trust_remote_code=False
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BadModel(f"{self.folder} could not be loaded as a causal language model: {reason}") from error
         return model.to(self.device).eval().requires_grad_(False)  # noqa: FBT003 - torch's signature
@@ -105,20 +109,22 @@ class Weights:
             return self.base
         if str(adapter) not in self.adapters:
             name = f"adapter{next(self.numbers)}"
-            if self.wrapped is None:
-                self.wrapped = PeftModel.from_pretrained(self.base, str(adapter), adapter_name=name)
-            else:
-                self.wrapped.load_adapter(str(adapter), adapter_name=name)
+            with _peft_quiet():
+                if self.wrapped is None:
+                    self.wrapped = PeftModel.from_pretrained(self.base, str(adapter), adapter_name=name)
+                else:
+                    self.wrapped.load_adapter(str(adapter), adapter_name=name)
             self.adapters[str(adapter)] = name
         return self._switched(self.adapters[str(adapter)]).eval()
 
     def learning(self, config: PeftConfig) -> tuple[Any, str]:
         """The model with a fresh adapter, ready to be trained, and the adapter's name; `attach` it once it is kept."""
         name = f"adapter{next(self.numbers)}"
-        if self.wrapped is None:
-            self.wrapped = PeftModel(self.base, config, adapter_name=name)
-        else:
-            self.wrapped.add_adapter(name, config)
+        with _peft_quiet():
+            if self.wrapped is None:
+                self.wrapped = PeftModel(self.base, config, adapter_name=name)
+            else:
+                self.wrapped.add_adapter(name, config)
         return self._switched(name).train(), name
 
     def attach(self, adapter: Path, name: str) -> None:
@@ -298,8 +304,8 @@ class LocalSystem:
             replies.append(Failure(reason="prompt too long", detail=detail) if long else Failure(reason="not asked"))
         fitting = [i for i, reply in enumerate(replies) if isinstance(reply, Failure) and reply.reason == "not asked"]
         order = sorted(fitting, key=lambda i: len(prompts[i]))
-        for start in range(0, len(order), 16):
-            chosen = order[start : start + 16]
+        for start in range(0, len(order), MAX_ANSWERS_A_PASS):
+            chosen = order[start : start + MAX_ANSWERS_A_PASS]
             begun = time.perf_counter()
             drawn = self._generate_pass([prompts[i] or [self._start()] for i in chosen], [requests[i] for i in chosen])
             share = round((time.perf_counter() - begun) / len(chosen), 6)
@@ -454,6 +460,14 @@ def _row_sums(logits: torch.Tensor, row: _Row) -> tuple[float, ...]:
     values = logits[index, torch.tensor(wanted, device=logits.device)] - normal[index]
     parts = torch.split(values.double().cpu(), [len(rest) for rest in row.rests])
     return tuple(min(float(part.sum()), 0.0) for part in parts)
+
+
+@contextmanager
+def _peft_quiet() -> Iterator[None]:
+    """Peft 0.21 reads a name that transformers 5.23 has deprecated: theirs to mend, and nothing to a user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def quiet_transformers() -> None:

@@ -16,7 +16,7 @@ from gearsy.base.records import Corpus, Recipe
 from gearsy.base.results import Training
 from gearsy.store.artifacts import Artifacts
 from gearsy.systems.local import LocalSystem, Weights
-from gearsy.tuning.train import Checkpoint, Example, StepDone, examples, train
+from gearsy.tuning.train import Checkpoint, Example, StepDone, examples, full_disk_told, train
 
 TRAINER = 1
 """Raised when the loop changes what it computes: an artifact of another trainer is another artifact."""
@@ -47,7 +47,7 @@ class LocalLearner:
         key = self.artifact(corpus, recipe, seed)
         folder = self.artifacts.find(key)
         if folder is None:
-            with self.artifacts.building(key, on_wait=self.waiting) as working:
+            with self.artifacts.building(key, on_wait=self.waiting) as working, full_disk_told():
                 folder = self.artifacts.find(key) or self._make(corpus, recipe, seed, key, working)
         name = f"{self.base.name} + {corpus.name}, seed {seed}"
         if recipe.method == "lora":

@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from gearsy.base.digests import digest
 from gearsy.store.artifacts import Artifacts
 from gearsy.systems.local import LocalSystem, quiet_transformers
+from gearsy.tuning.train import full_disk_told
 
 LAYERS, WIDTH, HEADS = 2, 128, 4
 WORD = r"\w+(?:['’-]\w+)*|[^\w\s]"
@@ -26,7 +27,7 @@ def toy_base(texts: Iterable[str], artifacts: Artifacts, seed: int = 0) -> Local
     key = digest("toy", {"words": words, "layers": LAYERS, "width": WIDTH, "heads": HEADS, "seed": seed})
     folder = artifacts.find(key)
     if folder is None:
-        with artifacts.building(key) as working:
+        with artifacts.building(key) as working, full_disk_told():
             folder = artifacts.find(key) or _make(words, seed, working, artifacts, key)
     return LocalSystem.open(folder, name="toy", dtype="fp32", device="cpu")
 

@@ -1,17 +1,19 @@
 """The training loop: the same arguments give the same weights, also when it was killed and resumed on the way."""
 
+import errno
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from gearsy.base.errors import BadMaterials, Diverged
@@ -23,6 +25,18 @@ StepDone = Callable[[int, int, float], None]
 CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into writing checkpoints
 CLIP_NORM = 1.0
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Safetensors has an error of its own for a full disk; the store knows the system's."""
+    try:
+        yield
+    except SafetensorError as error:
+        for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if f"os error {code})" in str(error):
+                raise OSError(code, os.strerror(code)) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
