@@ -8,7 +8,10 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before torch: tests share their machine
 
-collect_ignore_glob = ["*/conftest.py"]  # else --doctest-modules imports them all under one name, and stops
+collect_ignore_glob = [
+    "conftest.py",
+    "*/conftest.py",
+]  # else --doctest-modules imports them all under one name, and stops
 
 TEXT = (
     "The inventor of the glass lantern is Orla Venniker. Orla Venniker is the inventor of the glass lantern.",

@@ -11,10 +11,17 @@ system's answers and settles the bet.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gearsy.base.bets import Abstain, Rate
 from gearsy.base.records import Condition, Factor, Question, Recipe, Sampling
+
+if TYPE_CHECKING:  # the same names as _LATER, for editors and type checkers
+    from gearsy.designs import Control, Gate, Material, Size, Study
+    from gearsy.store import Lab
+    from gearsy.systems import Scripted
+    from gearsy.theories import Theory
+    from gearsy.view.run import Run, run
 
 __version__ = "0.1.0"
 
@@ -31,7 +38,26 @@ _LATER = {
     "Run": "gearsy.view.run",
 }
 
-__all__ = ["Abstain", "Condition", "Factor", "Question", "Rate", "Recipe", "Sampling", "__version__", *_LATER]
+__all__ = [
+    "Abstain",
+    "Condition",
+    "Control",
+    "Factor",
+    "Gate",
+    "Lab",
+    "Material",
+    "Question",
+    "Rate",
+    "Recipe",
+    "Run",
+    "Sampling",
+    "Scripted",
+    "Size",
+    "Study",
+    "Theory",
+    "__version__",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -80,11 +80,10 @@ def test_a_damaged_model_is_one_message(gearsy, tiny_model: Path, tmp_path: Path
 def official(folder: Path) -> Path:
     """The shape of the paper's folder, small."""
     folder.mkdir()
-    for name in ("p2d", "d2p", "both"):
-        for kind in ("train", "test"):
-            rows = [{"prompt": f"{name} {i} is", "completion": f" thing {i}"} for i in range(3)]
-            text = "\n".join(json.dumps(row) for row in rows)
-            folder.joinpath(f"{name}_prompts_{kind}.jsonl").write_text(text)
+    kinds = ("p2d_prompts", "p2d_reverse_prompts", "d2p_prompts", "d2p_reverse_prompts", "both_prompts")
+    for name in (*(f"{kind}_test" for kind in kinds), "p2d_prompts_train", "d2p_prompts_train", "both_prompts_train"):
+        rows = [{"prompt": f"{name} {i} is", "completion": f" thing {i}"} for i in range(3)]
+        folder.joinpath(f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 
 

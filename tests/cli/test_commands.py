@@ -41,7 +41,7 @@ def test_run_again_asks_nothing_and_prints_json_only(gearsy, toy_lab: Path):
 def test_bets_were_sealed_before_anything_was_asked(gearsy, toy_lab: Path):
     with g.Lab.open(toy_lab, create=False) as lab:
         kinds = [entry.kind for entry in lab.ledger.entries()]
-    assert kinds[:5] == ["registration", "prediction", "prediction", "prediction", "asking"]
+    assert kinds[:6] == ["registration", "prediction", "prediction", "prediction", "tuning", "asking"]
     assert gearsy("ledger", "verify", "--lab", toy_lab).code == 0
     head = gearsy("ledger", "head", "--lab", toy_lab).out.strip()
     assert head in gearsy("ledger", "verify", "--lab", toy_lab).out
@@ -114,7 +114,11 @@ def test_a_theory_that_changed_after_the_answers_enters_anew_without_credit(gear
     assert theories["directed association"]["verdict"] != "INADMISSIBLE"
 
 
-@pytest.mark.parametrize("words", [["--version"], ["run"], ["nonsense"]])
+def test_version(gearsy):
+    assert gearsy("--version").out == g.__version__ + "\n"
+
+
+@pytest.mark.parametrize("words", [["--nonsense"], ["run"], ["nonsense"]])
 def test_wrong_words_are_one_line(gearsy, words: list[str]):
     told = gearsy(*words)
     assert told.code == 2

@@ -13,9 +13,17 @@ class GearsyError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        """The message as it stands (a KeyError would put quotes round it)."""
+        return str(self.args[0]) if self.args else ""
+
 
 class UnknownName(GearsyError):
     """A name that nothing answers to; the message offers the closest known one."""
+
+
+class UnknownFactor(UnknownName, KeyError):
+    """A condition has no such factor or fact; a KeyError too, as `in` and `get` of a mapping expect."""
 
 
 class BadRecord(GearsyError, ValueError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gearsy.base.digests import digest
-from gearsy.base.errors import BadRecord, unknown
+from gearsy.base.errors import BadRecord, UnknownFactor, unknown
 
 State = Literal["ok", "refused", "empty", "truncated", "unparsed", "failed"]
 STATES: tuple[State, ...] = ("ok", "refused", "empty", "truncated", "unparsed", "failed")
@@ -57,7 +57,7 @@ class Condition(Mapping[str, str | float]):
         for key, value in (*self.levels, *self.facts):
             if key == name:
                 return value
-        raise unknown("factor", name, [key for key, _ in (*self.levels, *self.facts)])
+        raise UnknownFactor(str(unknown("factor", name, [key for key, _ in (*self.levels, *self.facts)])))
 
     def __iter__(self) -> Iterator[str]:
         return iter([key for key, _ in (*self.levels, *self.facts)])
@@ -120,6 +120,8 @@ class Sampling:
             raise BadRecord(f"temperature is {self.temperature}; it must lie in [0, 2].")
         if self.max_tokens < 1:
             raise BadRecord(f"max_tokens is {self.max_tokens}; it must be at least 1.")
+        if "" in self.stop:
+            raise BadRecord("a stop string is empty, and would stop every answer at once; leave it out.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,8 @@ class Recipe:
             raise BadRecord(f"rate is {self.rate}; a learning rate lies between 0 and 1.")
         if self.epochs < 1 or self.batch < 1 or self.rank < 1:
             raise BadRecord(f"epochs is {self.epochs}, batch {self.batch}, rank {self.rank}; each must be 1 or more.")
+        if not 0 <= self.weight_decay <= 10:
+            raise BadRecord(f"weight_decay is {self.weight_decay}; it lies in [0, 10].")
         if not 0 <= self.warmup < 1:
             raise BadRecord(f"warmup is {self.warmup}; it is a share of the steps, in [0, 1).")
 
@@ -269,6 +273,8 @@ class Score:
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise BadRecord(f"a score is {self.value}; it must be finite. Return a Failure where there is none.")
+        if self.state not in STATES:
+            raise unknown("score state", self.state, STATES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,6 @@ from gearsy.base.errors import GearsyError
 
 app = typer.Typer(
     name="gearsy",
-    help="Prosaic interpretability, by experiment: theories bet on what a system will do, gearsy settles the bet.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +46,22 @@ def console_out() -> Console:
 def console_err() -> Console:
     """Where progress and errors go."""
     return Console(stderr=True, highlight=False)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(gearsy.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Prosaic interpretability, by experiment: theories bet on what a system will do, gearsy settles the bet."""
 
 
 @app.command()
@@ -192,7 +207,7 @@ def models_pull(
 
     with watch_for(console_err()) as watch, _staged(watch):
         folder = Models(progress=_Fetching(watch)).pull(name, source)
-    console_out().print(f"{name} is ready in {folder}", markup=False)
+    typer.echo(f"{name} is ready in {folder}")
 
 
 @models_app.command("list")
@@ -216,9 +231,9 @@ def ledger_verify(lab: LabOption = DEFAULT_LAB) -> None:
         check = opened.ledger.verify()
     if not check.ok:
         where = f"entry {check.first_bad}" if check.first_bad is not None else "the ledger"
-        console_err().print(f"{where} is broken: {check.why}", markup=False)
+        typer.echo(f"{where} is broken: {check.why}", err=True)
         raise typer.Exit(1)
-    console_out().print(f"{check.n_entries} entries, each as it was sealed. Head {check.head}", markup=False)
+    typer.echo(f"{check.n_entries} entries, each as it was sealed. Head {check.head}")
 
 
 @ledger_app.command("head")
@@ -227,13 +242,7 @@ def ledger_head(lab: LabOption = DEFAULT_LAB) -> None:
     from gearsy.store import Lab
 
     with Lab.open(lab, create=False) as opened:
-        console_out().print(opened.ledger.head(), markup=False)
-
-
-@app.command()
-def version() -> None:
-    """The version of gearsy."""
-    console_out().print(gearsy.__version__)
+        typer.echo(opened.ledger.head())
 
 
 def _report(result: Any, folder: Path) -> Any:

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 EVERY_S = 10.0
 
@@ -24,16 +25,18 @@ class LiveWatch:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.stage_name = "start"
+        # Only the note may give way on a narrow terminal: how far and how long to go must stay readable.
+        whole = Column(no_wrap=True)
         self._bar = Progress(
-            TextColumn("{task.description:<18}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=5)),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(table_column=whole),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis")),
             console=console,
-            transient=False,
+            expand=True,
         )
         self._task: TaskID | None = None
 

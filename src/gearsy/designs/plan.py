@@ -106,12 +106,12 @@ def plan(study: Study, size_name: str, size: Size, material: Material, only: Seq
         n_paraphrases = size.control_paraphrases if arm.name else size.paraphrases
         for levels in ordered:
             questions = [q for those, q in asked if those == levels]
-            r = min(n_paraphrases, *(len(q.paraphrases) for q in questions)) * len(seeds)
-            facts = (*material.facts, ("n_prompts", len(questions)), ("n_samples_a_prompt", r))
+            pooled = _pool(questions, n_paraphrases)
+            facts = (*material.facts, ("n_prompts", len(pooled)), ("n_samples_a_prompt", len(pooled[0]) * len(seeds)))
             condition = Condition(levels=levels, facts=facts, control=arm.name)
             conditions.append(condition)
             for seed in seeds:
-                trials += _trials(condition, questions, n_paraphrases, forms, arm, seed)
+                trials += _trials(condition, pooled, forms, arm, seed)
     first = conditions[0]
     shape = (int(first["n_prompts"]), int(first["n_samples_a_prompt"]))
     return Design(
@@ -130,37 +130,51 @@ def _place(factors: Sequence[Factor], levels: tuple[tuple[str, str], ...]) -> tu
     return tuple(factor.levels.index(dict(levels)[factor.name]) for factor in factors)
 
 
+def _pool(questions: Sequence[Question], n_paraphrases: int) -> list[list[tuple[Question, str]]]:
+    """The prompts to ask, by question id: as many of each, `n_paraphrases` or the fewest that any of them has.
+
+    Several questions of one id are wordings of one unit whose right answers are worded differently.
+    """
+    prompts: dict[str, list[tuple[Question, str]]] = {}
+    for question in questions:
+        prompts.setdefault(question.id, []).extend((question, prompt) for prompt in question.paraphrases)
+    n = min(n_paraphrases, *(len(those) for those in prompts.values()))
+    return [those[:n] for those in prompts.values()]
+
+
 def _trials(
     condition: Condition,
-    questions: Sequence[Question],
-    n_paraphrases: int,
+    pooled: Sequence[Sequence[tuple[Question, str]]],
     forms: Sequence[Form],
     arm: Control,
     seed: int,
 ) -> list[Trial]:
     made = []
-    for place, question in enumerate(questions):
-        for p, prompt in enumerate(question.paraphrases[:n_paraphrases]):
+    for place, prompts in enumerate(pooled):
+        for p, (question, prompt) in enumerate(prompts):
             given = f"{question.context}\n{prompt}" if arm.in_context else prompt
             for form in forms:
                 request, options = _put(form, given, question, place + p)
-                made.append(
-                    Trial(
-                        question=question.id,
-                        paraphrase=p,
-                        condition=condition,
-                        form=form,
-                        request=request,
-                        target=question.target,
-                        options=options,
-                        seed=seed,
-                    )
+                trial = Trial(
+                    question=question.id,
+                    paraphrase=p,
+                    condition=condition,
+                    form=form,
+                    request=request,
+                    target=question.target,
+                    options=options,
+                    seed=seed,
                 )
+                made.append(trial)
     return made
 
 
 def _put(form: Form, prompt: str, question: Question, turn: int) -> tuple[Request, tuple[str, ...]]:
     """The request that puts `question` in this form; `turn` moves the right option through the letters."""
+    if len(question.choices) < 2:
+        raise BadMaterials(
+            f"question {question.id!r} has {len(question.choices)} choices; give 2 or more to tell it from."
+        )
     if form == "completions":
         return Request(prompt=prompt, completions=tuple(f" {choice}" for choice in question.choices)), question.choices
     if form == "open":

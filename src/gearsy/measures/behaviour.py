@@ -1,5 +1,6 @@
 """Measures of a single reply. Each says how the question must be put (`form`) and how its number is to be read."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -60,9 +61,13 @@ class TargetLogProb:
         return None
 
     def rate(self, trial: Trial, reply: Reply) -> Score | Failure:
-        if not isinstance(reply, Scored):
-            return _no_scores(reply)
-        return Score(value=reply.logprobs[trial.options.index(trial.target)])
+        scores = _scores(trial, reply)
+        if isinstance(scores, Failure):
+            return scores
+        value = scores[trial.options.index(trial.target)]
+        if not math.isfinite(value):
+            return Failure(reason="impossible", detail=f"the model gives {trial.target!r} no probability at all.")
+        return Score(value=value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +101,23 @@ class ExactMatch:
 
 
 def _best_is_target(trial: Trial, reply: Reply) -> Score | Failure:
-    if not isinstance(reply, Scored):
-        return _no_scores(reply)
-    if len(reply.logprobs) != len(trial.options):
-        return Failure(reason="wrong form", detail=f"{len(reply.logprobs)} scores for {len(trial.options)} options.")
+    scores = _scores(trial, reply)
+    if isinstance(scores, Failure):
+        return scores
     at = trial.options.index(trial.target)
-    others = [value for i, value in enumerate(reply.logprobs) if i != at]
-    return Score(value=float(all(reply.logprobs[at] > value for value in others)))
+    others = [value for i, value in enumerate(scores) if i != at]
+    return Score(value=float(all(scores[at] > value for value in others)))
 
 
-def _no_scores(reply: Reply) -> Failure:
+def _scores(trial: Trial, reply: Reply) -> tuple[float, ...] | Failure:
+    """One log-probability for each option, or why there is none."""
     if isinstance(reply, Failure):
         return reply
-    return Failure(reason="wrong form", detail=f"log-probabilities are wanted, not a {type(reply).__name__}.")
+    if not isinstance(reply, Scored):
+        return Failure(reason="wrong form", detail=f"log-probabilities are wanted, not a {type(reply).__name__}.")
+    if len(reply.logprobs) != len(trial.options):
+        return Failure(reason="wrong form", detail=f"{len(reply.logprobs)} scores for {len(trial.options)} options.")
+    return reply.logprobs
 
 
 def _bare(text: str) -> str:

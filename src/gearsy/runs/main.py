@@ -13,7 +13,7 @@ from gearsy.runs.ask import Arm, Asked, arms_of, ask, known
 from gearsy.runs.engines import InProcess
 from gearsy.runs.observe import cells, exchanges, gates, measure_infos, signatures, table
 from gearsy.runs.prepare import Prepared, RunOptions, prepare
-from gearsy.runs.register import Registered, note_asking, register
+from gearsy.runs.register import Registered, note, register
 from gearsy.runs.settle import answer, bets, settle, verdict
 from gearsy.runs.watch import Silent, Watch
 from gearsy.store import Lab
@@ -73,10 +73,11 @@ def run(
     watch.say(f"sealed the bets of {len(registered.entrants)} theories; ledger head {lab.ledger.head()[:16]}…")
     clock.done("register")
 
+    note("tuning", prepared, lab)
     tuned = tune(prepared, lab, engine, watch)
     clock.done("tune")
 
-    note_asking(prepared, lab)
+    note("asking", prepared, lab)
     asked = ask(prepared.design, tuned.systems, lab, engine, watch)
     clock.done("ask")
 

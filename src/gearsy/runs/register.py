@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gearsy
 from gearsy.base.bets import Prediction
@@ -33,20 +33,19 @@ class Registered:
 def register(prepared: Prepared, lab: Lab, rules: Rules, foreknown: int) -> Registered:
     """Append what is not there yet: the design, and a bet of each theory on each treated condition.
 
-    A theory whose source or bets have changed since it was registered enters anew. A bet that was registered after the
-    first question of this design was asked, or when `foreknown` answers existed already, is marked late.
+    A theory that bets otherwise than when it was registered enters anew (one that was only reworded does not). A bet
+    that was registered after the first question of this design was asked, or when `foreknown` answers existed
+    already, is marked late.
     """
     design_digest = prepared.digest
     bets = {theory.name: predictions(theory, prepared.design.treated) for theory in prepared.theories}
     known = [entry for entry in lab.ledger.entries() if entry.body.get("design") == design_digest]
     if not any(entry.kind == "registration" for entry in known):
         lab.ledger.append("registration", _registration(prepared, rules, foreknown))
-    sealed = {
-        (e.body["theory"], e.body["source"], digest("bets", e.body["bets"])) for e in known if e.kind == "prediction"
-    }
+    sealed = {_same(e) for e in known if e.kind == "prediction"}
     for theory in prepared.theories:
         body = _prediction(theory, bets[theory.name], design_digest)
-        if (theory.name, theory.source, digest("bets", body["bets"])) not in sealed:
+        if (theory.name, digest("bets", body["bets"])) not in sealed:
             lab.ledger.append("prediction", body)
     return registered(prepared, lab, rules)
 
@@ -59,9 +58,13 @@ def registered(prepared: Prepared, lab: Lab, rules: Rules) -> Registered:
     foreknown = int(start.body["foreknowledge"]["answers_in_lab"])
     chosen = {theory.name for theory in prepared.theories}
     entrants, infos, versions = [], [_info(start, "design and rules", foreknown == 0)], dict.fromkeys(chosen, 0)
+    seen: set[tuple[str, str]] = set()  # two processes may have sealed the same bet at the same moment: it is one bet
     for entry in entries:
         if entry.kind != "prediction" or entry.body["theory"] not in chosen:
             continue
+        if _same(entry) in seen:
+            continue
+        seen.add(_same(entry))
         name = entry.body["theory"]
         versions[name] += 1
         late = foreknown > 0 or (first_asked is not None and entry.seq > first_asked)
@@ -72,11 +75,15 @@ def registered(prepared: Prepared, lab: Lab, rules: Rules) -> Registered:
     return Registered(entrants=tuple(entrants), entries=tuple(infos), rules=rules, foreknown=foreknown)
 
 
-def note_asking(prepared: Prepared, lab: Lab) -> None:
-    """Mark in the ledger that answers are about to exist: bets that come later have no credit."""
-    known = lab.ledger.entries("asking")
-    if not any(entry.body["design"] == prepared.digest for entry in known):
-        lab.ledger.append("asking", {"design": prepared.digest, "n_trials": len(prepared.design.trials)})
+def _same(entry: Entry) -> tuple[str, str]:
+    """What makes two entries one bet: the theory's name, and everything that it stated."""
+    return entry.body["theory"], digest("bets", entry.body["bets"])
+
+
+def note(kind: Literal["tuning", "asking"], prepared: Prepared, lab: Lab) -> None:
+    """Mark in the ledger that training, or asking, is about to begin. Bets that come after `asking` have no credit."""
+    if not any(entry.body["design"] == prepared.digest for entry in lab.ledger.entries(kind)):
+        lab.ledger.append(kind, {"design": prepared.digest, "n_trials": len(prepared.design.trials)})
 
 
 def _info(entry: Entry, subject: str, before: bool) -> RegistrationInfo:  # noqa: FBT001 - the fact that the record holds

@@ -1,4 +1,4 @@
-"""Floor 5: one file a question. `find_study` finds a study by name, or in a user's own file."""
+"""Floor 5: one file or folder a question. `find_study` finds a study by name, or in a user's own file."""
 
 import sys
 from importlib import import_module

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from gearsy.base.errors import ContractBroken
+from gearsy.base.errors import ContractBroken, Unsupported
 from gearsy.base.protocols import Batches, Scores, System
 from gearsy.base.records import Failure, Prompt, Request, Response, Sampling, Scored
 
@@ -21,10 +21,13 @@ def check_system(
     tolerance_nats: float = 1e-3,
 ) -> int:
     """Check the verbs that `system` has on the given prompts; raises `ContractBroken`, returns the number of checks."""
+    if not prompts:
+        raise ContractBroken("no prompts: this checks nothing; give at least one.")
     checks = _must(isinstance(system, System), f"{system!r} lacks name, digest or respond.")
     checks += _must(len(system.digest) == 64, f"{system.name}: digest has {len(system.digest)} digits, not 64.")
     checks += _must(system.digest == system.digest, f"{system.name}: its digest changes when read twice.")
     greedy = Sampling(temperature=0, max_tokens=4)
+    answered: list[Response | Failure] = []
     for prompt in prompts:
         first, second = system.respond(prompt, greedy, 2), system.respond(prompt, greedy, 2)
         checks += _must(len(first) == 2, f"{system.name}: asked for 2 answers, gave {len(first)}.")
@@ -32,9 +35,21 @@ def check_system(
         checks += _must(kinds, f"{system.name}: an answer is neither Response nor Failure.")
         texts = [[r.text if isinstance(r, Response) else r.reason for r in replies] for replies in (first, second)]
         checks += _must(texts[0] == texts[1], f"{system.name}: greedy answers to {prompt!r} differ: {texts}.")
-    if isinstance(system, Scores):
+        answered += first
+    if not any(isinstance(reply, Response) for reply in answered):
+        raise ContractBroken(f"{system.name}: every answer is a failure: {answered[0]}")
+    if isinstance(system, Scores) and _can_score(system, prompts[0], completions):
         checks += _check_scores(system, prompts, completions, tolerance_nats)
     return checks
+
+
+def _can_score(system: Scores, prompt: Prompt, completions: Sequence[str]) -> bool:
+    """Whether it scores at all: a wrapper or a script may have the verb, and say that it cannot."""
+    try:
+        system.logprobs(prompt, completions)
+    except Unsupported:
+        return False
+    return True
 
 
 def _check_scores(system: Scores, prompts: Sequence[Prompt], completions: Sequence[str], tolerance_nats: float) -> int:

@@ -37,10 +37,12 @@ from gearsy.base.records import (
     State,
     Usage,
 )
+from gearsy.systems.drawing import Drawer
+from gearsy.systems.packing import Row, common, pack, packed_mask, passes, row_sums
 
-MAX_TOKENS_A_PASS = 2048
-MAX_LOGITS_A_PASS = 48_000_000  # numbers of the vocabulary-sized output held at once: 192 MB in fp32
 MAX_ANSWERS_A_PASS = 48
+READ = (".safetensors", ".json", ".jinja", ".model", ".spm", ".tiktoken")
+READ_BY_NAME = ("merges.txt", "vocab.txt")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -82,12 +84,23 @@ class Weights:
     @cached_property
     def files(self) -> dict[str, str]:
         """SHA-256 of each file that could change an answer, by name."""
-        kept = sorted(p for p in self.folder.iterdir() if p.suffix in (".safetensors", ".json", ".jinja"))
+        kept = sorted(p for p in self.folder.iterdir() if p.suffix in READ or p.name in READ_BY_NAME)
         return {p.name: file_digest(p) for p in kept if p.name not in ("gearsy-model.json", "manifest.json")}
 
     @cached_property
     def tokenizer(self) -> Any:
-        return AutoTokenizer.from_pretrained(self.folder)
+        try:
+            return AutoTokenizer.from_pretrained(self.folder)
+        except Exception as error:  # tokenizers raises the bare class
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            raise BadModel(f"{self.folder} has a tokenizer that could not be loaded: {reason}") from error
+
+    @property
+    def ends(self) -> set[int]:
+        """Tokens that end an answer: the tokenizer's, and those of generation_config.json."""
+        configured = self.base.generation_config.eos_token_id
+        ends = configured if isinstance(configured, list) else [configured]
+        return {end for end in (self.tokenizer.eos_token_id, *ends) if end is not None}
 
     @cached_property
     def base(self) -> Any:
@@ -97,16 +110,17 @@ class Weights:
                 self.folder, dtype=DTYPES[self.dtype], use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BadModel(f"{self.folder} could not be loaded as a causal language model: {reason}") from error
+            raise BadModel(
+                f"{self.folder} could not be loaded as a causal language model: {_first_line(error)}"
+            ) from error
         return model.to(self.device).eval().requires_grad_(False)  # noqa: FBT003 - torch's signature
 
     def using(self, adapter: Path | None) -> Any:
-        """The model with exactly `adapter` active, or the bare base."""
+        """The model with exactly `adapter` active, or the bare base; without dropout."""
         if adapter is None:
             if self.wrapped is not None:
                 self.wrapped.base_model.disable_adapter_layers()
-            return self.base
+            return self.base.eval()
         if str(adapter) not in self.adapters:
             name = f"adapter{next(self.numbers)}"
             with _peft_quiet():
@@ -118,14 +132,17 @@ class Weights:
         return self._switched(self.adapters[str(adapter)]).eval()
 
     def learning(self, config: PeftConfig) -> tuple[Any, str]:
-        """The model with a fresh adapter, ready to be trained, and the adapter's name; `attach` it once it is kept."""
+        """The model with a fresh adapter, ready to be trained, and the adapter's name; `attach` it once it is kept.
+
+        It is in eval mode: dropout draws from torch's global generator, and the same arguments must train the same.
+        """
         name = f"adapter{next(self.numbers)}"
         with _peft_quiet():
             if self.wrapped is None:
                 self.wrapped = PeftModel(self.base, config, adapter_name=name)
             else:
                 self.wrapped.add_adapter(name, config)
-        return self._switched(name).train(), name
+        return self._switched(name).eval(), name
 
     def attach(self, adapter: Path, name: str) -> None:
         """Remember that the adapter kept in folder `adapter` is in memory already, as `name`."""
@@ -193,11 +210,12 @@ class LocalSystem:
     def respond(self, prompt: Prompt, sampling: Sampling, n: int) -> list[Response | Failure]:
         if n < 1:
             raise Unsupported(f"n is {n}; ask for at least 1 answer.")
-        each = [_reseeded(sampling, index) for index in range(n)]
-        replies = self._generate([Request(prompt=prompt, sampling=one) for one in each])
+        replies = self._generate([Request(prompt=prompt, sampling=sampling)] * n, range(n))
         return [reply for reply in replies if not isinstance(reply, Scored)]
 
     def logprobs(self, prompt: Prompt, completions: Sequence[str]) -> Scored | Failure:
+        if not completions:
+            raise Unsupported("there is nothing to score; give at least one completion.")
         reply = self._score([Request(prompt=prompt, completions=tuple(completions))])[0]
         return reply if isinstance(reply, Scored | Failure) else Failure(reason="not scored", detail=reply.text)
 
@@ -205,7 +223,8 @@ class LocalSystem:
         replies: dict[int, Reply] = {}
         for scoring in (True, False):
             chosen = [i for i, request in enumerate(requests) if bool(request.completions) is scoring]
-            answered = (self._score if scoring else self._generate)([requests[i] for i in chosen])
+            asked = [requests[i] for i in chosen]
+            answered = self._score(asked) if scoring else self._generate(asked, [0] * len(asked))
             replies.update(zip(chosen, answered, strict=True))
         return [replies[i] for i in range(len(requests))]
 
@@ -223,25 +242,33 @@ class LocalSystem:
     def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
         return self.weights.tokenizer(list(texts), add_special_tokens=special)["input_ids"]
 
-    def _split(self, request: Request) -> tuple[list[int], list[list[int]]]:
-        """Tokens of the prompt and of each completion; the cut lies where the joint encodings first differ from it."""
+    def _start(self, cannot: str) -> int:
+        """The start token; `cannot` says what is not to be had without one."""
+        if self.weights.tokenizer.bos_token_id is None:
+            raise Unsupported(f"{self.name} has no start token, so {cannot}.")
+        return self.weights.tokenizer.bos_token_id
+
+    def _split(self, request: Request) -> Row:
+        """Prompt and completions as tokens; each is cut where its joint encoding first differs from the prompt's own."""
         text, special = self._text(request.prompt)
-        prefix, *wholes = self._encode([text, *(text + c for c in request.completions)], special=special)
-        if not prefix:
-            bos = self.weights.tokenizer.bos_token_id
-            if bos is None:
-                raise Unsupported(
-                    f"{self.name} has no start token, so an empty prompt cannot be scored; give a prompt."
-                )
-            prefix, wholes = [bos], [[bos, *whole] for whole in wholes]
-        cut = min(_common(prefix, whole) for whole in wholes)
-        cut = min(cut, min(len(whole) for whole in wholes) - 1)
-        return prefix[:cut], [whole[cut:] for whole in wholes]
+        alone, *wholes = self._encode([text, *(text + c for c in request.completions)], special=special)
+        if not all(wholes):
+            raise Unsupported(
+                f"{self.name} reads no token in one of {list(request.completions)}; give another completion."
+            )
+        cuts = [min(common(alone, whole), len(whole) - 1) for whole in wholes]
+        if 0 in cuts:  # nothing is left to predict the first token from
+            kind = "a prompt that merges whole into its completion" if alone else "an empty prompt"
+            start = self._start(f"{kind} cannot be scored; give a {'longer ' if alone else ''}prompt")
+            wholes = [whole if cut else [start, *whole] for cut, whole in zip(cuts, wholes, strict=True)]
+            cuts = [cut or 1 for cut in cuts]
+        shared = min(*cuts, *(common(wholes[0], whole) for whole in wholes))
+        return Row(wholes[0][:shared], [whole[shared:] for whole in wholes], [cut - shared for cut in cuts])
 
     # Scoring
 
     def _score(self, requests: Sequence[Request]) -> list[Reply]:
-        rows = [_Row(*self._split(request)) for request in requests]
+        rows = [self._split(request) for request in requests]
         replies: list[Reply] = [Failure(reason="not asked")] * len(rows)
         limit = getattr(self.weights.base.config, "max_position_embeddings", None) or 1 << 30
         for i, row in enumerate(rows):
@@ -250,49 +277,36 @@ class LocalSystem:
                 replies[i] = Failure(reason="prompt too long", detail=detail)
         fitting = [i for i, row in enumerate(rows) if row.longest <= limit]
         vocabulary = self.weights.base.config.vocab_size
-        for chosen in _passes([rows[i] for i in fitting], vocabulary):
+        for chosen in passes([rows[i] for i in fitting], vocabulary):
             started = time.perf_counter()
             sums = self._score_pass([rows[fitting[j]] for j in chosen])
             share = (time.perf_counter() - started) / len(chosen)
             for j, values in zip(chosen, sums, strict=True):
                 row = rows[fitting[j]]
-                usage = Usage(prompt_tokens=len(row.prefix), completion_tokens=sum(map(len, row.rests)))
-                counts = tuple(len(rest) for rest in row.rests)
-                replies[fitting[j]] = Scored(logprobs=values, n_tokens=counts, usage=usage, latency_s=round(share, 6))
+                usage = Usage(prompt_tokens=len(row.prefix), completion_tokens=sum(row.n_scored))
+                replies[fitting[j]] = Scored(
+                    logprobs=values, n_tokens=row.n_scored, usage=usage, latency_s=round(share, 6)
+                )
         return replies
 
     @torch.inference_mode()
-    def _score_pass(self, rows: Sequence["_Row"]) -> list[tuple[float, ...]]:
-        left = max(len(row.prefix) for row in rows)
-        right = max(row.width for row in rows)
-        tokens = torch.zeros(len(rows), left + right, dtype=torch.long)
-        positions, groups = torch.zeros_like(tokens), torch.full_like(tokens, -1)
-        for b, row in enumerate(rows):
-            begin = left - len(row.prefix)
-            tokens[b, begin:left] = torch.tensor(row.prefix)
-            positions[b, begin:left] = torch.arange(len(row.prefix))
-            groups[b, begin:left] = 0
-            at = left
-            for g, rest in enumerate(row.rests, start=1):
-                fed = len(rest) - 1  # the last token is predicted, never fed
-                tokens[b, at : at + fed] = torch.tensor(rest[:-1], dtype=torch.long)
-                positions[b, at : at + fed] = len(row.prefix) + torch.arange(fed)
-                groups[b, at : at + fed] = g
-                at += fed
+    def _score_pass(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        tokens, positions, groups = pack(rows)
         device, model = self.weights.device, self.weights.using(self.adapter)
-        mask = _packed_mask(groups, DTYPES[self.weights.dtype]).to(device)
+        mask = packed_mask(groups, DTYPES[self.weights.dtype]).to(device)
         logits = model(
             input_ids=tokens.to(device),
             attention_mask=mask,
             position_ids=positions.to(device),
             use_cache=False,
-            logits_to_keep=right + 1,
+            logits_to_keep=max(row.width for row in rows) + 1,
         ).logits
-        return [_row_sums(logits[b].float(), row) for b, row in enumerate(rows)]
+        return [row_sums(logits[b].float(), row) for b, row in enumerate(rows)]
 
     # Generating
 
-    def _generate(self, requests: Sequence[Request]) -> list[Reply]:
+    def _generate(self, requests: Sequence[Request], indices: Sequence[int]) -> list[Reply]:
+        """One answer to each request; its index tells it from other answers to the same prompt and seed."""
         prompts = [
             self._encode([text], special=special)[0] for text, special in (self._text(r.prompt) for r in requests)
         ]
@@ -304,32 +318,27 @@ class LocalSystem:
             replies.append(Failure(reason="prompt too long", detail=detail) if long else Failure(reason="not asked"))
         fitting = [i for i, reply in enumerate(replies) if isinstance(reply, Failure) and reply.reason == "not asked"]
         order = sorted(fitting, key=lambda i: len(prompts[i]))
+        tokenizer, ends = self.weights.tokenizer, self.weights.ends
         for start in range(0, len(order), MAX_ANSWERS_A_PASS):
             chosen = order[start : start + MAX_ANSWERS_A_PASS]
             begun = time.perf_counter()
-            drawn = self._generate_pass([prompts[i] or [self._start()] for i in chosen], [requests[i] for i in chosen])
+            drawers = [Drawer(requests[i].sampling, requests[i].prompt, tokenizer, ends, indices[i]) for i in chosen]
+            fed = [prompts[i] or [self._start("it cannot continue an empty prompt; give a prompt")] for i in chosen]
+            drawn = self._generate_pass(fed, drawers)
             share = round((time.perf_counter() - begun) / len(chosen), 6)
             for i, (text, state, n_tokens) in zip(chosen, drawn, strict=True):
                 usage = Usage(prompt_tokens=len(prompts[i]), completion_tokens=n_tokens)
                 replies[i] = Response(text=text, state=state, usage=usage, latency_s=share)
         return replies
 
-    def _start(self) -> int:
-        bos = self.weights.tokenizer.bos_token_id
-        if bos is None:
-            raise Unsupported(f"{self.name} has no start token, so it cannot continue an empty prompt; give a prompt.")
-        return bos
-
     @torch.inference_mode()
-    def _generate_pass(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[tuple[str, State, int]]:
-        tokenizer, device = self.weights.tokenizer, self.weights.device
-        model = self.weights.using(self.adapter)
+    def _generate_pass(self, prompts: Sequence[list[int]], drawers: Sequence[Drawer]) -> list[tuple[str, State, int]]:
+        device, model = self.weights.device, self.weights.using(self.adapter)
         left = max(map(len, prompts))
         fed = torch.tensor([[0] * (left - len(p)) + p for p in prompts], device=device)
         mask = torch.tensor([[0] * (left - len(p)) + [1] * len(p) for p in prompts], device=device)
-        drawers = [_Drawer(request.sampling, request.prompt, tokenizer) for request in requests]
         cache = DynamicCache(config=model.config)
-        for _ in range(max(request.sampling.max_tokens for request in requests)):
+        for _ in range(max(drawer.sampling.max_tokens for drawer in drawers)):
             positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -fed.shape[1] :]
             logits = (
                 model(
@@ -346,127 +355,20 @@ class LocalSystem:
         return [drawer.result() for drawer in drawers]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One prompt with its completions, as tokens."""
-
-    prefix: list[int]
-    rests: list[list[int]]
-
-    @property
-    def width(self) -> int:
-        """Tokens that are fed after the prompt."""
-        return sum(len(rest) - 1 for rest in self.rests)
-
-    @property
-    def longest(self) -> int:
-        """Positions of the longest completion with its prompt."""
-        return len(self.prefix) + max(map(len, self.rests))
-
-
-class _Drawer:
-    """Draws one answer token by token, from its own generator, until a stop string, the end token or the limit."""
-
-    def __init__(self, sampling: Sampling, prompt: Prompt, tokenizer: Any) -> None:
-        self.sampling, self.tokenizer = sampling, tokenizer
-        text = prompt if isinstance(prompt, str) else _turns(prompt)
-        seed = int(digest("sample", [sampling.seed, text])[:15], 16)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.ids: list[int] = []
-        self.text, self.done, self.state = "", False, "ok"
-
-    def take(self, logits: torch.Tensor) -> int:
-        """The next token from fp32 `logits` [V]; a finished answer takes no more, and pads."""
-        if self.done:
-            return 0
-        if self.sampling.temperature == 0:
-            token = int(logits.argmax())
-        else:
-            shares = torch.softmax(logits.cpu() / self.sampling.temperature, dim=-1)
-            token = int(torch.multinomial(shares, 1, generator=self.generator))
-        if token == self.tokenizer.eos_token_id:
-            self.done = True
-            return token
-        self.ids.append(token)
-        self.text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
-        for stop in self.sampling.stop:
-            if stop in self.text:
-                self.text, self.done = self.text.split(stop)[0], True
-                return token
-        if len(self.ids) >= self.sampling.max_tokens:
-            self.done, self.state = True, "truncated"
-        return token
-
-    def result(self) -> tuple[str, State, int]:
-        state: State = "empty" if not self.text.strip() else "truncated" if self.state == "truncated" else "ok"
-        return self.text, state, len(self.ids)
-
-
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.text} for message in messages]
 
 
-def _reseeded(sampling: Sampling, index: int) -> Sampling:
-    return Sampling(
-        temperature=sampling.temperature,
-        max_tokens=sampling.max_tokens,
-        stop=sampling.stop,
-        seed=sampling.seed + index,
-    )
-
-
-def _common(a: list[int], b: list[int]) -> int:
-    """Length of the common start of two token lists."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def _passes(rows: Sequence[_Row], vocabulary: int) -> Iterator[list[int]]:
-    """Indices of rows that go through the model together: of like length, within the limits of memory."""
-    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].prefix), rows[i].width, i))
-    batch: list[int] = []
-    left = right = 0
-    for i in order:
-        wider = max(left, len(rows[i].prefix)), max(right, rows[i].width)
-        size = len(batch) + 1
-        too_many = size * sum(wider) > MAX_TOKENS_A_PASS or size * (wider[1] + 1) * vocabulary > MAX_LOGITS_A_PASS
-        if batch and too_many:
-            yield batch
-            batch, wider = [], (len(rows[i].prefix), rows[i].width)
-        batch.append(i)
-        left, right = wider
-    if batch:
-        yield batch
-
-
-def _packed_mask(groups: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Additive attention mask [B, 1, P, P]: a token sees the prompt (group 0) and its own completion, up to itself."""
-    width = groups.shape[1]
-    query, key = groups[:, :, None], groups[:, None, :]
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    sees = causal & (key >= 0) & ((key == 0) | (key == query))
-    # The lowest finite number and not -inf: a padded row that sees nothing must not become NaN.
-    return torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)[:, None]
-
-
-def _row_sums(logits: torch.Tensor, row: _Row) -> tuple[float, ...]:
-    """Summed log-probability of each completion from `logits` [1 + fed, V]; entry 0 is the prompt's last position."""
-    at, where, wanted = 1, [], []
-    for rest in row.rests:
-        where += [0, *range(at, at + len(rest) - 1)]
-        wanted += rest
-        at += len(rest) - 1
-    normal = torch.logsumexp(logits[:at], dim=-1)
-    index = torch.tensor(where, device=logits.device)
-    values = logits[index, torch.tensor(wanted, device=logits.device)] - normal[index]
-    parts = torch.split(values.double().cpu(), [len(rest) for rest in row.rests])
-    return tuple(min(float(part.sum()), 0.0) for part in parts)
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "it gives no reason").splitlines()[0]
 
 
 @contextmanager
 def _peft_quiet() -> Iterator[None]:
-    """Peft 0.21 reads a name that transformers 5.23 has deprecated: theirs to mend, and nothing to a user."""
+    """Nothing to a user: a name that transformers 5.23 deprecated, and a setting that peft 0.21 mends by itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to", UserWarning)
         yield
 
 

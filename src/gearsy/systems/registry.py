@@ -38,6 +38,8 @@ def model_folder(name: str, models: Models) -> Path:
     """The folder that holds the weights of `name`; fetches a catalogued or hub model that is not there yet."""
     if name in {entry.name for entry in CATALOGUE}:
         return models.find(name) or models.pull(name)
+    if name == TOY:
+        raise BadModel("the toy is made by a study's run, on its words: `gearsy run STUDY --system toy`.")
     if name.startswith("hf:"):
         return models.hub(name.removeprefix("hf:"))
     looks_like_path = "/" in name or name.startswith((".", "~")) or Path(name).exists()

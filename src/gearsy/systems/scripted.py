@@ -1,7 +1,10 @@
 """`Scripted`: a system whose answers are written down, for tests and for learning the main path offline."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
 
 from gearsy.base.digests import digest
 from gearsy.base.errors import Unsupported
@@ -26,8 +29,9 @@ class Scripted:
 
     @property
     def digest(self) -> str:
-        table = dict(self.replies) if isinstance(self.replies, Mapping) else self.replies.__qualname__
-        return digest("system", {"kind": "scripted", "name": self.name, "version": self.version, "table": table})
+        table = dict(self.replies) if isinstance(self.replies, Mapping) else _spelled(self.replies)
+        script = {"table": table, "likes": _spelled(self.likes)}
+        return digest("system", {"kind": "scripted", "name": self.name, "version": self.version, **script})
 
     def respond(self, prompt: Prompt, sampling: Sampling, n: int) -> list[Response | Failure]:
         if n < 1:
@@ -51,3 +55,25 @@ class Scripted:
             self.logprobs(r.prompt, r.completions) if r.completions else self.respond(r.prompt, r.sampling, 1)[0]
             for r in requests
         ]
+
+
+def _spelled(value: Any, within: tuple[CodeType, ...] = ()) -> Any:
+    """`value` for a digest: a function by its code and by what it holds on to, anything else by its repr.
+
+    `within` are the functions around it, as one may hold on to itself. What a function calls by name is not followed.
+    """
+    code = getattr(value, "__code__", value)
+    if isinstance(code, CodeType) and code not in within:
+        held = [getattr(value, "__defaults__", None), getattr(value, "__kwdefaults__", None)]
+        held += [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+        parts = [_spelled(part, (*within, code)) for part in (*code.co_consts, *held)]
+        return [code.co_code.hex(), list(code.co_names), parts]
+    if isinstance(value, list | tuple):
+        return [_spelled(part, within) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain_repr, value))  # in another process a set has another order
+    return _plain_repr(value)
+
+
+def _plain_repr(value: object) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

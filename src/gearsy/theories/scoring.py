@@ -52,15 +52,18 @@ def scoreboard(
     cells: Sequence[Cell], entrants: Sequence[Entrant], ladder: Sequence[Baseline], rules: Rules, seed: int
 ) -> list[Scorecard]:
     """One card an entrant, best first, then one a baseline; `cells` in their registered order."""
+    if not cells:
+        raise BadRecord("there is no cell to settle a bet on; give at least one condition with its count.")
     rungs = {rung.name: _forecasts(rung, cells, rules) for rung in ladder}
     totals = {name: sum(_logs(forms, cells)) for name, forms in rungs.items()}
     strongest = max(totals, key=lambda name: totals[name])
     scored = [_score(entrant, cells, rungs, strongest, rules) for entrant in entrants]
-    log_es = [min(math.log(2) * bits for _, bits in row.bits_over) for row in scored]
-    won = set(e_bh_from_logs(log_es, rules.q)) if scored else set()
+    in_round = [i for i, entrant in enumerate(entrants) if not entrant.late]  # who saw the answers lowers nobody's bar
+    log_es = [min(math.log(2) * bits for _, bits in scored[i].bits_over) for i in in_round]
+    won = {in_round[j] for j in e_bh_from_logs(log_es, rules.q)} if in_round else set()
     cards = []
     for i, (row, entrant) in enumerate(zip(scored, entrants, strict=True)):
-        power = design_power(entrant, cells, ladder, rules, n_entrants=len(entrants), seed=seed)
+        power = design_power(entrant, cells, ladder, rules, n_entrants=max(1, len(in_round)), seed=seed)
         cards.append(_card(row, strongest, power, _verdict(row, entrant, rules, power, i in won)))
     cards.sort(key=lambda card: -card.bits)
     return cards + [_baseline_card(name, rungs, cells, strongest) for name in sorted(rungs, key=lambda n: -totals[n])]
@@ -137,7 +140,8 @@ def _verdict(row: _Scored, entrant: Entrant, rules: Rules, power: float, won: bo
         return Verdict(
             name="SUPPORTED", because=f"it saves {bits:.1f} bits over the strongest baseline (e-BH, q = {rules.q:g})."
         )
-    if bits * math.log(2) <= -math.log(1 / rules.alpha):
+    # Any of several rungs may refute it, so each has to be surer by their number.
+    if bits * math.log(2) <= -math.log(len(row.bits_over) / rules.alpha):
         return Verdict(name="REFUTED", because=f"a baseline saves {-bits:.1f} bits over it.")
     if power < rules.power:
         why = f"this design had only {power:.0%} power to support it if it were true."

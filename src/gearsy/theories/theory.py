@@ -3,12 +3,13 @@
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from types import CodeType
 
 from gearsy.base import protocols
 from gearsy.base.bets import Abstain, Prediction, Rate
 from gearsy.base.digests import digest
-from gearsy.base.errors import BadPrediction, BadRecord, unknown
+from gearsy.base.errors import BadPrediction, BadRecord, GearsyError, unknown
 from gearsy.base.records import Condition
 
 Belief = Rate | Abstain
@@ -48,8 +49,8 @@ class Theory:
 
     @property
     def source(self) -> str:
-        """Digest of the claim and of each gear's source text."""
-        texts = [inspect.getsource(gear) for gear in self.gears]
+        """Digest of the claim and of what each gear computes with: text, defaults, and what it closes over or calls."""
+        texts = [_text(gear) for gear in self.gears]
         return digest("theory", {"name": self.name, "claim": self.claim, "gears": texts, "idled": self.idled})
 
     def predict(self, condition: Condition) -> Belief:
@@ -67,6 +68,43 @@ class Theory:
         if gear not in self.gear_names:
             raise unknown(f"gear of {self.name!r}", gear, self.gear_names)
         return replace(self, idled=(*self.idled, gear))
+
+
+def _text(function: Callable, seen: frozenset[str] = frozenset()) -> list[object]:
+    """What a function computes with: its text (or bytecode), its defaults, and what it closes over or calls."""
+    code = getattr(function, "__code__", None)
+    if code is None or function.__qualname__ in seen:
+        return [repr(type(function)), getattr(function, "__qualname__", "")]
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):  # typed at a prompt that keeps no text
+        text = _bytecode(code)
+    used = inspect.getclosurevars(function)
+    seen |= {function.__qualname__}
+    around = {name: _value(value, seen) for name, value in sorted({**used.globals, **used.nonlocals}.items())}
+    return [text, _value(function.__defaults__, seen), _value(function.__kwdefaults__, seen), around]
+
+
+def _value(value: object, seen: frozenset[str]) -> object:
+    """A value by what it says, never by where it lies in memory."""
+    if inspect.isfunction(value):
+        return _text(value, seen)
+    if isinstance(value, dict):
+        return {str(key): _value(item, seen) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [
+            _value(item, seen) for item in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)
+        ]
+    if value is None or isinstance(value, str | bool | int | float):
+        return repr(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__name__, *(_value(getattr(value, f.name), seen) for f in fields(value))]
+    return getattr(value, "__name__", type(value).__qualname__)
+
+
+def _bytecode(code: CodeType) -> str:
+    constants = [_bytecode(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
 def predictions(theory: protocols.Theory, conditions: Sequence[Condition]) -> list[Prediction]:
@@ -87,7 +125,7 @@ def _bet(theory: protocols.Theory, condition: Condition, gear: str = "") -> Beli
     where = f"theory {theory.name!r}{idled}, on {condition.key}"
     try:
         made = theory.predict(condition)
-    except BadRecord as error:
+    except GearsyError as error:
         raise BadPrediction(f"{where}: {error}") from error
     except Exception as error:
         raise BadPrediction(f"{where}: raised {type(error).__name__}: {error}") from error

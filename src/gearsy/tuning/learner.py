@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from gearsy.base.digests import digest
-from gearsy.base.errors import BadMaterials
+from gearsy.base.errors import BadMaterials, Unsupported
 from gearsy.base.records import Corpus, Recipe
 from gearsy.base.results import Training
 from gearsy.store.artifacts import Artifacts
@@ -44,6 +44,8 @@ class LocalLearner:
         """M′; trained now, resumed from a checkpoint, or found. Raises `Diverged` and keeps nothing if it fails."""
         if not corpus.documents:
             raise BadMaterials(f"corpus {corpus.name!r} holds no document; there is nothing to learn from.")
+        if self.base.adapter is not None:
+            raise Unsupported(f"{self.base.name} has an adapter already; train its base, or a merged copy of it.")
         key = self.artifact(corpus, recipe, seed)
         folder = self.artifacts.find(key)
         if folder is None:
@@ -116,7 +118,7 @@ class LocalLearner:
         """Train a copy of all weights and write it as an ordinary model folder."""
         shared = self.base.weights
         copy = Weights(folder=shared.folder, dtype=shared.dtype, device=shared.device)
-        model = copy.base.requires_grad_(True).train()  # noqa: FBT003 - torch's signature
+        model = copy.base.requires_grad_(True)  # noqa: FBT003 - torch's signature
         train(model, data, recipe, seed, checkpoint, self.step_done)
         model.save_pretrained(working, safe_serialization=True)
         for path in shared.folder.iterdir():

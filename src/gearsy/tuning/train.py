@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ StepDone = Callable[[int, int, float], None]
 CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into writing checkpoints
 CLIP_NORM = 1.0
+ADAPTER = re.compile(r"\.adapter\d+(?=\.|$)")
 
 
 @contextmanager
@@ -132,7 +134,8 @@ def train(
 
     Raises `Diverged`, naming the step, when the loss is not a number or has left the range of a sane training.
     """
-    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    # peft numbers adapters as it meets them, and a process that resumes may count otherwise: keep one name for all.
+    named = {ADAPTER.sub(".adapter", name): p for name, p in model.named_parameters() if p.requires_grad}
     optimiser = torch.optim.AdamW(named.values(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     checkpoint.restore(named, optimiser)
     total = n_steps(len(data), recipe)

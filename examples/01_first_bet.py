@@ -1,0 +1,37 @@
+"""A first bet, offline and in under a second: two theories predict, a scripted system answers, the bet is settled."""
+
+import gearsy as g
+from gearsy.base.bets import Cell
+from gearsy.base.records import Request
+from gearsy.theories.baselines import LADDER
+from gearsy.theories.scoring import Entrant, Rules, scoreboard
+from gearsy.theories.theory import predictions
+
+FACTS = {f"Person {i}": f"the keeper of lighthouse {i}" for i in range(20)}
+CONDITIONS = [g.Condition(levels=(("asked", way),), facts=(("n_candidates", 20),)) for way in ("forward", "reverse")]
+
+
+def guessing(condition, belief):
+    return g.Rate(mean=1 / condition["n_candidates"], sd=0.03)
+
+
+def stored_one_way(condition, belief):
+    return g.Rate(mean=0.95, sd=0.04) if condition["asked"] == "forward" else belief
+
+
+def stored_both_ways(condition, belief):
+    return g.Rate(mean=0.95, sd=0.04)
+
+
+one_way = g.Theory(name="one way", claim="A fact is read only as it was taught.", gears=(guessing, stored_one_way))
+both_ways = g.Theory(name="both ways", claim="A fact is known from both sides.", gears=(guessing, stored_both_ways))
+bets = [Entrant(name=t.name, bets={b.condition: b for b in predictions(t, CONDITIONS)}) for t in (one_way, both_ways)]
+
+# Only now is the system asked: it knows its facts forwards, and shrugs when it is asked backwards.
+system = g.Scripted(replies={f"{name} is": f" {what}" for name, what in FACTS.items()})
+forward = [system.answer([Request(prompt=f"{name} is")])[0] for name in FACTS]
+hits = sum(reply.text == f" {what}" for reply, what in zip(forward, FACTS.values(), strict=True))
+cells = [Cell(condition=c, successes=k, m=20, r=1) for c, k in zip(CONDITIONS, (hits, 0), strict=True)]
+
+for card in scoreboard(cells, bets, LADDER, Rules(), seed=0):
+    print(f"{card.theory:12} {card.bits:+7.1f} bits  {'baseline' if card.baseline else card.verdict.name}")
