@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB ?= lab
 
-.PHONY: setup demo test check lint clean simulations
+.PHONY: setup demo test lint
 
-# One stamp: setting up again is free unless pyproject.toml changed.
-.venv/.ready: pyproject.toml
+# One stamp: setting up again is free unless these changed. constraints.txt holds versions that are known to work together.
+.venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[local,dev]'
 	touch $@
 
 setup: .venv/.ready

@@ -37,21 +37,19 @@ def whole(args: argparse.Namespace, lab: Path) -> tuple[dict, dict[str, float]]:
     return result, {name: seconds[name] for name in STAGES}
 
 
-def killed(args: argparse.Namespace, lab: Path, stage: str, after_s: float) -> str:
-    """Start the run, wait for `stage`, and kill it `after_s` seconds later; says what it was doing."""
+def killed(args: argparse.Namespace, lab: Path, stage: str, after_s: float) -> bool:
+    """Start the run, wait for `stage`, and kill it `after_s` seconds later; False if it had finished by then."""
     process = subprocess.Popen(command(args, lab), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(f"{stage}: "):
             break
     time.sleep(after_s)
-    if process.poll() is not None:
-        process.stderr.close()
-        return f"had finished before the kill (exit code {process.returncode})"
+    finished = process.poll() is not None
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    return f"killed {after_s:.1f} s into {stage}"
+    return not finished
 
 
 def estimates(result: dict) -> dict:
@@ -64,25 +62,29 @@ def main() -> None:
     parser.add_argument("--study", default="reversal-curse")
     parser.add_argument("--system", default="smollm2-135m")
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--span", type=float, default=0.9, help="how far into a stage, of its time when left alone")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     chance = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         left_alone, seconds = whole(args, Path(folder) / "left-alone")
         print(f"left alone: tune {seconds['tune']:.0f} s, ask {seconds['ask']:.0f} s")
-        lab = Path(folder) / "killed"
-        for turn in range(args.times):
-            stage = STAGES[0] if turn < (args.times + 1) // 2 else STAGES[1]
-            print(f"{turn + 1:2d}: {killed(args, lab, stage, chance.uniform(0, 0.5 * seconds[stage]))}", flush=True)
-        resumed, _ = whole(args, lab)
-        verified = subprocess.run(
-            [sys.executable, "-c", "from gearsy.cli import main; main()", "ledger", "verify", "--lab", str(lab)],
-            check=False,
-        )
-    same = estimates(left_alone) == estimates(resumed)
-    different = [key for key in estimates(left_alone) if estimates(left_alone)[key] != estimates(resumed).get(key)]
-    print(f"resumed: {'every estimate is the same to the last digit' if same else f'DIFFERENT in {different}'}")
-    if not same or verified.returncode:
+        labs, kills = [Path(folder) / "killed-0"], 0
+        while kills < args.times:
+            stage = STAGES[kills % 2]
+            after_s = chance.uniform(0, args.span * seconds[stage])
+            if killed(args, labs[-1], stage, after_s):
+                kills += 1
+                print(f"{kills:2d}: killed {after_s:.1f} s into {stage}", flush=True)
+            else:  # nothing is left to interrupt there: go on in a lab of its own
+                labs.append(Path(folder) / f"killed-{len(labs)}")
+        results = [whole(args, lab)[0] for lab in labs]
+        verify = [*command(args, labs[0])[:3], "ledger", "verify", "--lab"]
+        verified = [subprocess.run([*verify, str(lab)], check=False).returncode == 0 for lab in labs]
+    different = sorted({k for r in results for k, v in estimates(r).items() if v != estimates(left_alone)[k]})
+    said = f"DIFFERENT in {different}" if different else "every estimate is the same to the last digit"
+    print(f"resumed after {kills} kills in {len(labs)} labs: {said}")
+    if different or not all(verified):
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""A first bet, offline and in under a second: two theories predict, a scripted system answers, the bet is settled."""
+"""A first bet, offline: two theories predict, a scripted system answers, the bet is settled."""
 
 import gearsy as g
 from gearsy.base.bets import Cell
@@ -27,11 +27,14 @@ one_way = g.Theory(name="one way", claim="A fact is read only as it was taught."
 both_ways = g.Theory(name="both ways", claim="A fact is known from both sides.", gears=(guessing, stored_both_ways))
 bets = [Entrant(name=t.name, bets={b.condition: b for b in predictions(t, CONDITIONS)}) for t in (one_way, both_ways)]
 
-# Only now is the system asked: it knows its facts forwards, and shrugs when it is asked backwards.
-system = g.Scripted(replies={f"{name} is": f" {what}" for name, what in FACTS.items()})
-forward = [system.answer([Request(prompt=f"{name} is")])[0] for name in FACTS]
-hits = sum(reply.text == f" {what}" for reply, what in zip(forward, FACTS.values(), strict=True))
-cells = [Cell(condition=c, successes=k, m=20, r=1) for c, k in zip(CONDITIONS, (hits, 0), strict=True)]
-
+# Only now is the system asked, both ways: it knows its facts forwards, and shrugs when it is asked backwards.
+system = g.Scripted(
+    replies={f"{a} is": b for a, b in FACTS.items()} | {f"{b} is": "Who knows?" for b in FACTS.values()}
+)
+cells = []
+for condition, facts in zip(CONDITIONS, (FACTS, {b: a for a, b in FACTS.items()}), strict=True):
+    replies = system.answer([Request(prompt=f"{cue} is") for cue in facts])
+    hits = sum(reply.text == target for reply, target in zip(replies, facts.values(), strict=True))
+    cells.append(Cell(condition=condition, successes=hits, m=len(facts), r=1))
 for card in scoreboard(cells, bets, LADDER, Rules(), seed=0):
     print(f"{card.theory:12} {card.bits:+7.1f} bits  {'baseline' if card.baseline else card.verdict.name}")

@@ -1,6 +1,7 @@
 """Two tiny models with random weights, which every test of a local system and of tuning shares."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def save_tokenizer(folder: Path) -> int:
     fast.chat_template = TEMPLATE
     fast.save_pretrained(folder)
     return len(fast)
+
+
+@pytest.fixture(scope="session")
+def tokenizer_into() -> Callable[[Path], int]:
+    """Saves the tests' tokenizer into a folder, and returns its size."""
+    return save_tokenizer
 
 
 @pytest.fixture(scope="session")

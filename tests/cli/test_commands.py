@@ -124,3 +124,47 @@ def test_wrong_words_are_one_line(gearsy, words: list[str]):
     assert told.code == 2
     assert told.err.startswith("error: ")
     assert told.err.count("\n") == 1
+
+
+def test_more_seeds_keep_the_credit_of_bets_that_were_sealed_first(gearsy, tiny_model: Path, tmp_path: Path):
+    words = ("run", TINY, "--quick", "--system", tiny_model, "--lab", tmp_path, "--json")
+    gearsy(*words, "--seeds", "1")
+    more = json.loads(gearsy(*words, "--seeds", "2").out)
+    sealed = {r["subject"]: r["before_answers"] for r in more["registrations"]}
+    assert sealed.pop("design and rules") is False  # half of its answers were in the lab
+    assert sealed == {
+        f"bets of {name}": True for name in ("directed association", "symmetric fact", "partial reversal")
+    }
+
+
+def test_a_theory_that_was_sealed_stays_in_its_round(gearsy, toy_lab: Path):
+    alone = json.loads(
+        gearsy("run", TINY, "--system", "toy", "--lab", toy_lab, "--theory", "symmetric fact", "--json").out
+    )
+    assert len(alone["theories"]) == 3
+
+
+def test_the_same_model_under_another_name_is_the_same_run(gearsy, tiny_model: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_model, tmp_path / "renamed")
+    first = json.loads(gearsy("run", TINY, "--quick", "--system", tiny_model, "--lab", tmp_path / "lab", "--json").out)
+    second = json.loads(gearsy("run", TINY, "--quick", "--system", copy, "--lab", tmp_path / "lab", "--json").out)
+    assert second["run_id"] == first["run_id"]
+    assert second["conditions"] == first["conditions"]
+    asked = [{s["name"]: s["value"] for s in told["settings"]}["asked now"] for told in (first, second)]
+    failures = sum(
+        c["failures"] for c in first["conditions"] if c["measure"] in ("retrieval", "exact match", "multiple choice")
+    )
+    assert asked == ["288", str(failures)]  # only what failed (options too long for so small a model) is asked again
+
+
+def test_a_gate_that_nothing_could_meet_says_so(gearsy, tiny_model: Path, tmp_path: Path):
+    only = ("--only", "trained=name→description", "--only", "asked=description→name")
+    told = gearsy("run", TINY, "--quick", "--system", tiny_model, "--lab", tmp_path, "--json", *only)
+    assert "nothing was asked that could show that the trained direction was learnt" in json.loads(told.out)["answer"]
+
+
+def test_the_report_prints_the_command_that_was_typed(gearsy, tiny_model: Path, tmp_path: Path):
+    gearsy("run", TINY, "--quick", "--system", tiny_model, "--lab", tmp_path, "--seeds", "1")
+    page = next((tmp_path / "reports").glob("*/report.html")).read_text()
+    assert "--size quick --system" in page
+    assert "--seeds 1" in page

@@ -16,6 +16,7 @@ from gearsy.designs import Control, Material, Size, Study
 from gearsy.designs.plan import Design, choose_levels, plan, with_seeds
 from gearsy.measures import ExactMatch, MultipleChoice, Retrieval, TargetLogProb
 from gearsy.theories import Theory
+from gearsy.theories.scoring import Rules
 
 COLOUR = Factor(name="colour", levels=("red", "blue"))
 SHAPE = Factor(name="shape", levels=("round", "square", "long"))
@@ -216,25 +217,34 @@ def test_the_digest_changes_with_whatever_is_asked():
         made(size=replace(SIZE, recipe=Recipe(rate=1e-2))),
         made(only=["colour=red"]),
     ]
-    told = [design.digest("0" * 64) for design in designs]
+    told = [design.digest("0" * 64, Rules()) for design in designs]
     assert len(set(told)) == len(told)
-    assert made().digest("1" * 64) != told[0]
-    assert made().digest("0" * 64) == told[0]
+    assert made().digest("1" * 64, Rules()) != told[0]
+    assert made().digest("0" * 64, Rules()) == told[0]
+
+
+def test_another_gate_or_rule_is_another_design():
+    gate = replace(STUDY.gates[0], at_least=0.5) if STUDY.gates else None
+    told = made().digest("0" * 64, Rules())
+    assert made().digest("0" * 64, Rules(alpha=0.01)) != told
+    if gate is not None:
+        assert made(replace(STUDY, gates=(gate,))).digest("0" * 64, Rules()) != told
 
 
 def test_the_digest_does_not_change_with_the_bets():
     other = Theory(name="U", claim="Otherwise.", gears=(guess,))
-    assert made(replace(STUDY, theories=(other,))).digest("0" * 64) == made().digest("0" * 64)
+    assert made(replace(STUDY, theories=(other,))).digest("0" * 64, Rules()) == made().digest("0" * 64, Rules())
 
 
 def test_the_digest_is_the_same_in_every_process():
     code = (
         "import numpy as np\n"
+        "from gearsy.theories.scoring import Rules\n"
         "from gearsy.studies.reversal_curse import STUDY\n"
         "from gearsy.designs.plan import plan\n"
         "size = STUDY.size('quick')\n"
         "material = STUDY.materials(size, np.random.default_rng(0))\n"
-        "print(plan(STUDY, 'quick', size, material).digest('0' * 64))"
+        "print(plan(STUDY, 'quick', size, material).digest('0' * 64, Rules()))"
     )
     told = [
         subprocess.run(

@@ -118,8 +118,15 @@ def test_anything_else_does(text: str):
 
 @pytest.mark.parametrize("state", ["refused", "empty", "truncated", "unparsed", "failed"])
 def test_what_is_no_answer_stays_in_the_denominator_under_its_state(state: str):
-    reply = Response(text="" if state == "empty" else "I cannot say", state=state)
+    reply = Response(text="" if state == "empty" else "Somebody or other", state=state)
     assert ExactMatch().rate(trial("open"), reply) == Score(value=0.0, state=state)
+
+
+def test_a_refusal_is_told_from_a_wrong_answer():
+    for text in ("I'm sorry, but I can't help with that", "I cannot say", "As an AI, I have no view", "I will not"):
+        assert ExactMatch().rate(trial("open"), Response(text=text)) == Score(value=0.0, state="refused")
+    for text in ("Orla Venniker, I am sure", "a sorry sight", "I canter daily", "Canton"):
+        assert ExactMatch().rate(trial("open"), Response(text=text)) == Score(value=0.0)
 
 
 def test_a_truncated_answer_that_matches_is_right():

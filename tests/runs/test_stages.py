@@ -16,7 +16,7 @@ from gearsy.runs.ask import CHUNK, arms_of, ask
 from gearsy.runs.engines import InProcess, check_engine
 from gearsy.runs.observe import cells, exchanges, gates, measure_infos, signatures, table
 from gearsy.runs.register import Registered
-from gearsy.runs.settle import answer, bets, settle, verdict
+from gearsy.runs.settle import answer, bets, overriding, settle, verdict
 from gearsy.runs.watch import Silent
 from gearsy.store import Lab
 from gearsy.theories.scoring import Entrant, Rules
@@ -42,7 +42,7 @@ def registered(design: Design) -> Registered:
         Entrant(name=t.name, bets={bet.condition: bet for bet in predictions(t, design.treated)})
         for t in design.study.theories
     )
-    return Registered(entrants=entrants, entries=(), rules=Rules(), foreknown=0)
+    return Registered(entrants=entrants, claims=(), entries=())
 
 
 def asked(design: Design, systems: dict, lab: Lab):
@@ -97,10 +97,12 @@ def test_a_failure_is_counted_and_asked_again_but_never_an_answer(design: Design
         assert lab.responses.count_failures() == n_broken
         assert all(dict(row.states)["failed"] == row.n_samples // 2 for row in treated)  # one of two seeds broke
         settled, failed = cells(design, first.replies)
-        board = settle(design, registered(design), settled, failed, gates(design, rows), seed=0)
+        board = settle(registered(design), Rules(), settled, overriding(design, failed, gates(design, rows)))
         assert failed == sum(row.n_samples // 2 for row in treated)
         assert {card.verdict.name for card in board if not card.baseline} == {"DEVIATED"}
-        assert answer(design, rows, board, 0.5).startswith(f"DEVIATED: {failed} of the registered trials failed")
+        assert answer(design, rows, board, 0.5).startswith(
+            f"DEVIATED: {failed} of the trials that bets are settled on failed"
+        )
         again = asked(design, {**systems, arm: Counting(systems[arm])}, lab)
     assert again.asked_now == n_broken
 
@@ -109,7 +111,7 @@ def concluded(design: Design, systems: dict, lab: Lab):
     replies = asked(design, systems, lab).replies
     rows = table(design, replies)
     settled, failed = cells(design, replies)
-    board = settle(design, registered(design), settled, failed, gates(design, rows), seed=0)
+    board = settle(registered(design), Rules(), settled, overriding(design, failed, gates(design, rows)))
     return replies, rows, settled, board
 
 
@@ -164,7 +166,7 @@ def test_signature_compares_true_and_random_target(design: Design, knowers: Call
 def test_bets_show_every_theory_and_baseline_in_every_condition(design: Design, knowers: Callable, tmp_path: Path):
     with Lab.open(tmp_path) as lab:
         _, _, settled, _ = concluded(design, knowers(), lab)
-    drawn = bets(registered(design), settled)
+    drawn = bets(registered(design), Rules(), settled)
     names = {bet.theory for bet in drawn}
     assert names == {"directed association", "symmetric fact", "partial reversal", "ignorance", "pooled mean"}
     assert len(drawn) == len(names) * len(design.treated)
@@ -214,7 +216,7 @@ def found(design: Design, knowers: Callable, folder: Path) -> RunResult:
         gates=tuple(gates(design, rows)),
         theories=tuple(board),
         claims=(),
-        bets=tuple(bets(registered(design), settled)),
+        bets=tuple(bets(registered(design), Rules(), settled)),
         answer="",
         verdict=verdict(board),
         limits=(),

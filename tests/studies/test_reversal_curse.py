@@ -316,7 +316,7 @@ SAME = {(FORWARD, FORWARD): (0.95, 0.9, 0.99), (REVERSE, REVERSE): (0.9, 0.8, 0.
         (
             (0.1, 0.05, 0.2),
             (0.12, 0.06, 0.2),
-            "10% [5%, 20%] and 12% [6%, 20%] when asked in reverse, not above chance (10%)",
+            "10% [5%, 20%] and 12% [6%, 20%] when asked in reverse, not shown to be above chance (10%)",
         ),
         ((0.5, 0.4, 0.6), (0.12, 0.06, 0.2), "when asked in reverse, above in one only, where chance is 10%"),
         (
@@ -324,7 +324,7 @@ SAME = {(FORWARD, FORWARD): (0.95, 0.9, 0.99), (REVERSE, REVERSE): (0.9, 0.8, 0.
             (0.7, 0.6, 0.8),
             "when asked in reverse, above in both reverse directions, where chance is 10%",
         ),
-        ((0.5, 0.1, 0.9), (0.01, 0.0, 0.05), "1% [0%, 5%] when asked in reverse, not above chance (10%)"),
+        ((0.5, 0.1, 0.9), (0.01, 0.0, 0.05), "1% [0%, 5%] when asked in reverse, not shown to be above chance (10%)"),
     ],
 )
 def test_the_answer_follows_the_numbers(first: tuple, second: tuple, tail: str):
@@ -346,7 +346,7 @@ def test_the_answer_to_half_a_question():
     ("reverse", "tail"),
     [
         ((0.5, 0.4, 0.6), "50% [40%, 60%] when asked in reverse, above chance (10%)"),
-        ((0.1, 0.05, 0.2), "10% [5%, 20%] when asked in reverse, not above chance (10%)"),
+        ((0.1, 0.05, 0.2), "10% [5%, 20%] when asked in reverse, not shown to be above chance (10%)"),
     ],
 )
 def test_one_reverse_direction_is_not_called_both(reverse: tuple, tail: str):

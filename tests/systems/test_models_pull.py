@@ -42,7 +42,6 @@ ENTRY = CatalogueEntry(
     member="package/model.gguf",
     member_sha256=sha256(GGUF).hexdigest(),
     licence="none",
-    hub="nobody/tiny",
 )
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
 
-from gearsy.base.digests import digest
+from gearsy.base.digests import digest, plain
 from gearsy.base.errors import BadMaterials, UnknownName, unknown
 from gearsy.base.records import Condition, Factor, Form, Question, Request, Sampling, Trial
 from gearsy.designs.study import Control, Material, Size, Study
@@ -34,29 +34,29 @@ class Design:
         """The conditions that theories bet on."""
         return tuple(condition for condition in self.conditions if not condition.control)
 
-    def arm(self, condition: Condition) -> Control:
-        """What is asked in `condition`: the treatment or one of the controls."""
-        return next((c for c in self.study.controls if c.name == condition.control), self.study.treatment)
-
     @property
     def arms(self) -> tuple[Control, ...]:
         """The treatment and the controls that have trials."""
         return (self.study.treatment, *self.study.controls)
 
-    def digest(self, target: str) -> str:
-        """SHA-256 of all that decides what is asked of whom; `target` is the digest of the system M."""
+    def digest(self, target: str, rules: object) -> str:
+        """SHA-256 of all that decides what is asked of whom and how bets are settled; `target` is the digest of M."""
         return digest(
             "design",
             {
                 "study": self.study.name,
                 "asks": self.study.asks,
                 "target": target,
+                "rules": plain(rules),
                 "size": {"seeds": self.size.seeds, "recipe": self.size.recipe, "dials": dict(self.size.dials)},
                 "trials": self.trials_digest,
                 "corpora": {name: corpus.digest for name, corpus in self.material.corpora.items()},
                 "background": self.material.background.digest if self.material.background else "",
                 "scratch": self.study.scratch_recipe if self.material.background else None,
-                "measures": [measure.name for measure in self.study.measures],
+                "measures": [
+                    plain(measure) if is_dataclass(measure) else measure.name for measure in self.study.measures
+                ],
+                "gates": [[gate.name, gate.at_least] for gate in self.study.gates],
                 "arms": [[arm.name, arm.corpus, arm.in_context] for arm in self.arms],
             },
         )

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from gearsy.base.records import Failure, Form, Reply, Response, Score, Scored, Trial
+from gearsy.measures.refusals import looks_refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,8 @@ class ExactMatch:
             )
         if _bare(reply.text) == _bare(trial.target):
             return Score(value=1.0)
-        return Score(value=0.0, state=reply.state)
+        refused = reply.state in ("ok", "truncated") and looks_refused(reply.text)
+        return Score(value=0.0, state="refused" if refused else reply.state)
 
 
 def _best_is_target(trial: Trial, reply: Reply) -> Score | Failure:

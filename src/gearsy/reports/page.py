@@ -88,7 +88,7 @@ def render(result: RunResult) -> str:
         tables=tables,
         others=[info for info in result.measures if info.name != result.primary],
         trained=[_trained(training) for training in result.trainings],
-        command=f"gearsy run {shlex.quote(result.study)} --{result.size}",
+        command=dict(result.settings).get("command", f"gearsy run {shlex.quote(result.study)} --size {result.size}"),
         sealed=_sealed(result),
     )
 

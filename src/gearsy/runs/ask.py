@@ -14,6 +14,9 @@ from gearsy.store import Lab
 CHUNK = 48
 """Trials a transaction: what a kill may lose. Fixed, since a model's batches, and so its last digits, follow from it."""
 
+ANSWERER = 1
+"""Raised when the code that scores or draws answers changes what it gives: old answers are then other answers."""
+
 Arm = tuple[str, int]
 """(name of the control, seed): which system a trial is for."""
 
@@ -29,7 +32,8 @@ class Asked:
 
 def key_of(system: System, trial: Trial) -> str:
     """The full digest of everything that could change the reply."""
-    return digest("response", {"system": system.digest, "request": trial.request, "sample": trial.sample})
+    parts = {"answerer": ANSWERER, "system": system.digest, "request": trial.request, "sample": trial.sample}
+    return digest("response", parts)
 
 
 def arms_of(design: Design) -> list[Arm]:
@@ -66,6 +70,9 @@ def ask(design: Design, systems: Mapping[Arm, System], lab: Lab, engine: Engine,
         for chunk, landed in zip(work, answers, strict=True):
             lab.responses.keep(system.digest, {keys[i]: reply for i, reply in zip(chunk, landed, strict=True)})
             found |= {keys[i]: reply for i, reply in zip(chunk, landed, strict=True)}
+            found |= lab.responses.find(
+                [keys[i] for i in chunk]
+            )  # another process may have been first: one answer counts
             asked_now += len(chunk)
             watch.advance(len(chunk), system.name)
         replies |= {i: found[keys[i]] for i in mine}

@@ -14,12 +14,11 @@ from gearsy.runs.engines import InProcess
 from gearsy.runs.observe import cells, exchanges, gates, measure_infos, signatures, table
 from gearsy.runs.prepare import Prepared, RunOptions, prepare
 from gearsy.runs.register import Registered, note, register
-from gearsy.runs.settle import answer, bets, settle, verdict
+from gearsy.runs.settle import answer, bets, overriding, settle, verdict
 from gearsy.runs.watch import Silent, Watch
 from gearsy.store import Lab
 from gearsy.studies import find_study
 from gearsy.systems.models import Models
-from gearsy.theories.scoring import Rules
 
 if TYPE_CHECKING:
     from gearsy.systems.local import LocalSystem
@@ -42,8 +41,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """The systems of each arm, and how the trained ones came to be."""
+    """M, the system of each arm, and how the trained ones came to be."""
 
+    base: "LocalSystem"
     systems: Mapping[Arm, "LocalSystem"]
     trainings: tuple[Training, ...]
 
@@ -69,7 +69,7 @@ def run(
 
     watch.stage("register", 0)
     foreknown = _foreknown(prepared, lab)
-    registered = register(prepared, lab, Rules(), foreknown)
+    registered = register(prepared, lab, foreknown)
     watch.say(f"sealed the bets of {len(registered.entrants)} theories; ledger head {lab.ledger.head()[:16]}…")
     clock.done("register")
 
@@ -121,7 +121,7 @@ def tune(prepared: Prepared, lab: Lab, engine: Engine, watch: Watch) -> Tuned:
     made = dict(zip([arm for arm, _ in jobs], engine.map(make, jobs), strict=True))
     systems = {arm: made.get(arm, base) for arm in arms}
     trainings = tuple(learner.training(corpus, recipe, seed) for (_, seed), corpus in jobs)
-    return Tuned(systems=systems, trainings=trainings)
+    return Tuned(base=base, systems=systems, trainings=trainings)
 
 
 def conclude(
@@ -132,7 +132,7 @@ def conclude(
     rows = table(design, replies)
     settled, failed = cells(design, replies)
     passed = gates(design, rows)
-    cards = settle(design, registered, settled, failed, passed, seed=0)
+    cards = settle(registered, prepared.rules, settled, overriding(design, failed, passed))
     infos = measure_infos(design)
     names = {arm: system.name for arm, system in tuned.systems.items()}
     clock.done("measure and score")
@@ -142,7 +142,7 @@ def conclude(
         size=design.size_name,
         asks=study.asks,
         source=study.source,
-        systems=tuple(dict.fromkeys((_public(s.name), s.digest) for s in _ordered(tuned))),
+        systems=tuple(dict.fromkeys((_public(s.name), s.digest) for s in (tuned.base, *tuned.systems.values()))),
         factors=tuple((factor.name, factor.levels) for factor in study.factors),
         measures=infos,
         primary=study.measures[0].name,
@@ -151,8 +151,8 @@ def conclude(
         controls=tuple((control.name, control.claim) for control in study.controls),
         gates=tuple(passed),
         theories=tuple(cards),
-        claims=tuple((theory.name, theory.claim) for theory in prepared.theories),
-        bets=tuple(bets(registered, settled)),
+        claims=registered.claims,
+        bets=tuple(bets(registered, prepared.rules, settled)),
         answer=answer(design, rows, cards, infos[0].chance or 0.0),
         verdict=verdict(cards),
         limits=study.limits,
@@ -169,6 +169,7 @@ def _settings(prepared: Prepared, asked: Asked) -> tuple[tuple[str, str], ...]:
     size, recipe = prepared.design.size, prepared.design.size.recipe
     shown = f"{recipe.method}, loss on the {recipe.loss_on}, rate {recipe.rate:g}, {recipe.epochs} epochs, batch {recipe.batch}"
     return (
+        ("command", prepared.options.command),
         ("system", _public(prepared.options.system)),
         ("computed in", prepared.start.describe()),
         ("threads", prepared.threads),
@@ -185,11 +186,6 @@ def _public(name: str) -> str:
     """A system's name without the folders that lead to it: a report may travel."""
     head, plus, tail = name.partition(" + ")
     return head.rstrip("/").split("/")[-1] + plus + tail if not head.startswith("hf:") else name
-
-
-def _ordered(tuned: Tuned) -> list["LocalSystem"]:
-    bare = [system for (control, _), system in tuned.systems.items() if control]
-    return [*bare[:1], *tuned.systems.values()]
 
 
 def _corpus(prepared: Prepared, arm: Arm) -> str:

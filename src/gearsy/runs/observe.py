@@ -67,7 +67,7 @@ def _row(condition: Condition, measure: StudyMeasure, seen: Sequence[Observation
 
 
 def cells(design: Design, replies: Sequence[Reply]) -> tuple[list[Cell], int]:
-    """What the bets are settled on, in registered order; and how many registered trials failed (they count as misses)."""
+    """What the bets are settled on, in registered order (a failed trial is a miss); and how many of those failed."""
     primary = design.study.measures[0]
     seen = observations(design, replies, primary)
     made, failed = [], 0

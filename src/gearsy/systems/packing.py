@@ -92,6 +92,13 @@ def packed_mask(groups: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)[:, None]
 
 
+def probe_rows(row: Row) -> list[Row]:
+    """Two short rows of unequal length made of `row`'s tokens, on which a model's packed scoring is tried."""
+    tokens = [*row.prefix, *(token for rest in row.rests for token in rest)]
+    t = (tokens * 12)[:12]
+    return [Row(t[:5], [t[5:8], t[8:12]], [0, 0]), Row(t[2:5], [t[8:12], t[5:7]], [0, 0])]
+
+
 def row_sums(logits: torch.Tensor, row: Row) -> tuple[float, ...]:
     """Summed log-probability of each completion from `logits` [1 + fed, V]; entry 0 is the prompt's last position."""
     at, where, wanted = 1, [], []

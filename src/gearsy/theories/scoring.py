@@ -51,7 +51,7 @@ class Entrant:
 def scoreboard(
     cells: Sequence[Cell], entrants: Sequence[Entrant], ladder: Sequence[Baseline], rules: Rules, seed: int
 ) -> list[Scorecard]:
-    """One card an entrant, best first, then one a baseline; `cells` in their registered order."""
+    """One card an entrant, best first and the late ones last, then one a baseline; `cells` in their registered order."""
     if not cells:
         raise BadRecord("there is no cell to settle a bet on; give at least one condition with its count.")
     rungs = {rung.name: _forecasts(rung, cells, rules) for rung in ladder}
@@ -65,7 +65,8 @@ def scoreboard(
     for i, (row, entrant) in enumerate(zip(scored, entrants, strict=True)):
         power = design_power(entrant, cells, ladder, rules, n_entrants=max(1, len(in_round)), seed=seed)
         cards.append(_card(row, strongest, power, _verdict(row, entrant, rules, power, i in won)))
-    cards.sort(key=lambda card: -card.bits)
+    late = {entrant.name for entrant in entrants if entrant.late}
+    cards.sort(key=lambda card: (card.theory in late, -card.bits))
     return cards + [_baseline_card(name, rungs, cells, strongest) for name in sorted(rungs, key=lambda n: -totals[n])]
 
 
@@ -136,6 +137,11 @@ def _verdict(row: _Scored, entrant: Entrant, rules: Rules, power: float, won: bo
         return Verdict(
             name="INADMISSIBLE", because="it was registered after the answers existed; it is scored only forward."
         )
+    idle = [gear for gear in row.gears if gear.bits_lost < 0]
+    if won and idle:
+        worst = min(idle, key=lambda gear: gear.bits_lost)
+        why = f"its gear {worst.name!r} does not pay for itself: without it the theory saves {-worst.bits_lost:.1f} bits more."
+        return Verdict(name="INCONCLUSIVE", because=why)
     if won and bits * math.log(2) >= math.log(1 / rules.alpha):
         return Verdict(
             name="SUPPORTED", because=f"it saves {bits:.1f} bits over the strongest baseline (e-BH, q = {rules.q:g})."

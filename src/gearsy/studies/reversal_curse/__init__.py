@@ -115,7 +115,7 @@ def answers(found: Mapping[str, Summary]) -> str:
     chance = reverse[0].chance
     above = sum(s.low > chance for s in reverse)
     if above == 0:
-        tail = f"not above chance ({chance:.0%})"
+        tail = f"not shown to be above chance ({chance:.0%})"
     elif len(reverse) == 1:
         tail = f"above chance ({chance:.0%})"
     else:
@@ -140,12 +140,12 @@ STUDY = Study(
         Control(name="untrained", claim="M as it is: the names and descriptions are invented, so it can only guess."),
         Control(
             name="in context",
-            claim="M with the fact in the prompt: whether it can read it off, either way round.",
+            claim="M with the fact in its prompt: whether it can use what stands there; copying the one name there is enough.",
             in_context=True,
         ),
         Control(
             name="shuffled pairs",
-            claim="M trained alike on wrong pairs: the words are as familiar, the pairing is not there.",
+            claim="M trained alike on wrong pairs: the words are as familiar. Where it learnt them, it falls below chance.",
             corpus="shuffled",
         ),
     ),
@@ -187,6 +187,9 @@ STUDY = Study(
         "and other recipes may behave otherwise.",
         "Candidates are people of the same group: the chance level is that of choosing among equally familiar targets.",
         "An interval over one trained model says nothing about another training run; use --seeds for that.",
+        "All trained models of a run learn of the same people in the same sentences: other people may fare otherwise.",
+        "The in-context control shows that the fact can be used when it stands in the prompt, not that the relation is read.",
+        "The toy met the sentences in which it is asked, told of other people: for it only the facts are held out.",
         "Multiple choice shows both entities, and a model of this size is often at chance with lettered options even untrained.",
     ),
     answers=answers,
