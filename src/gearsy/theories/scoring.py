@@ -201,7 +201,7 @@ def design_power(  # noqa: PLR0913 - the bet, the design's shape, the rules and 
     seed: int,
     draws: int = 200,
 ) -> float:
-    """Probability that `entrant`, were it true, would be SUPPORTED by a design with the shape of `cells`.
+    """Probability that `entrant`, were it true, would pass the e-value bar in a design with the shape of `cells`.
 
     By simulation: outcomes are drawn from its own pushed-forward bets, and must gain ln(M/q) nats over every rung.
     The outcomes in `cells` are not read.
