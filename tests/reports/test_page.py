@@ -88,7 +88,7 @@ def test_every_number_is_on_the_page(result: RunResult) -> None:
 
 def test_how_to_run_it_again(result: RunResult) -> None:
     text = words_of(render(replace(result, study="a b")))
-    assert "gearsy run 'a b' --quick" in text
+    assert "gearsy run 'a b' --size quick" in text
     assert "What this does not show" in text
     assert "All 5 predictions were sealed before any answer existed." in text
 
