@@ -9,7 +9,30 @@ from gearsy.measures.refusals import looks_refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retrieval:
+class _Likeliest:
+    """1 if the true target is likelier than every other option, else 0; a tie is not a success."""
+
+    name: str
+    title: str
+    form: Form
+    is_rate: bool = True
+    unit: str = "rate"
+
+    def chance(self, trial: Trial) -> float | None:
+        """The score of a guesser."""
+        return 1 / len(trial.options)
+
+    def rate(self, trial: Trial, reply: Reply) -> Score | Failure:
+        scores = _scores(trial, reply)
+        if isinstance(scores, Failure):
+            return scores
+        at = trial.options.index(trial.target)
+        others = [value for i, value in enumerate(scores) if i != at]
+        return Score(value=float(all(scores[at] > value for value in others)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval(_Likeliest):
     """1 if the true target is likelier than every other candidate of its kind, else 0; a tie is not a success.
 
     Chance is 1/K for K candidates that have been seen equally often.
@@ -18,33 +41,15 @@ class Retrieval:
     name: str = "retrieval"
     title: str = "true target likeliest of K candidates"
     form: Form = "completions"
-    is_rate: bool = True
-    unit: str = "rate"
-
-    def chance(self, trial: Trial) -> float | None:
-        """The score of a guesser."""
-        return 1 / len(trial.options)
-
-    def rate(self, trial: Trial, reply: Reply) -> Score | Failure:
-        return _best_is_target(trial, reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultipleChoice:
+class MultipleChoice(_Likeliest):
     """1 if the letter of the true target is the likeliest answer when cue and target both stand in the prompt."""
 
     name: str = "multiple choice"
     title: str = "right letter likeliest, options shown"
     form: Form = "choice"
-    is_rate: bool = True
-    unit: str = "rate"
-
-    def chance(self, trial: Trial) -> float | None:
-        """The score of a guesser."""
-        return 1 / len(trial.options)
-
-    def rate(self, trial: Trial, reply: Reply) -> Score | Failure:
-        return _best_is_target(trial, reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +105,6 @@ class ExactMatch:
             return Score(value=1.0)
         refused = reply.state in ("ok", "truncated") and looks_refused(reply.text)
         return Score(value=0.0, state="refused" if refused else reply.state)
-
-
-def _best_is_target(trial: Trial, reply: Reply) -> Score | Failure:
-    scores = _scores(trial, reply)
-    if isinstance(scores, Failure):
-        return scores
-    at = trial.options.index(trial.target)
-    others = [value for i, value in enumerate(scores) if i != at]
-    return Score(value=float(all(scores[at] > value for value in others)))
 
 
 def _scores(trial: Trial, reply: Reply) -> tuple[float, ...] | Failure:
